@@ -1,0 +1,37 @@
+"""Clip -> View with confidence."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from echo_scp.inference.engine import Engine
+from echo_scp.inference.letterbox import Letterbox
+from echo_scp.model import Clip, View, ViewEstimate
+
+
+def classify(clip: Clip, engine: Engine) -> ViewEstimate:
+    """Return the clip's view: the mean of the frame probabilities over frames spread evenly over the clip.
+
+    Under the engine's threshold the answer is View.OTHER, with the probability of the best other label kept in
+    `probabilities`: a wrong view measured is worse than a clip not measured.
+    """
+    manifest = engine.manifest
+    if manifest.decision is None:
+        raise ValueError(f"{manifest.name} is not a view engine")
+    chosen = spread(len(clip.frames), manifest.decision.frames_per_clip)
+    box = Letterbox.fit(clip.region, manifest.input.size)
+    logits = engine.run(box.batch(clip.frames[chosen], manifest.input))
+    probabilities = softmax(logits.astype(np.float64), axis=1).mean(axis=0)
+    labelled = tuple((View(label), float(p)) for label, p in zip(manifest.output.labels, probabilities, strict=True))
+    view, confidence = max(labelled, key=lambda item: item[1])
+    if confidence < manifest.decision.threshold:
+        view = View.OTHER
+        confidence = dict(labelled).get(View.OTHER, 0.0)
+    return ViewEstimate(view, confidence, labelled)
+
+
+def spread(count: int, wanted: int) -> NDArray[np.intp]:
+    """Return at most `wanted` frame indices, evenly spread over `count` frames."""
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).round().astype(np.intp))

@@ -1,0 +1,203 @@
+"""Read, validate and freeze the configuration: one TOML file, overridable by the environment.
+
+`ECHO_SCP_<SECTION>__<KEY>=value` overrides a key of a section (`ECHO_SCP_RECEIVE__PORT=104`); a top-level key has no
+section (`ECHO_SCP_DATA_FOLDER=/srv/echo`). Lists of tables (`[[destinations]]`) are given in the file only.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from echo_scp.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "ECHO_SCP_"
+
+
+def _ae_title(value: str) -> str:
+    """Accept the AE value representation: 1-16 characters of the default repertoire, no backslash (PS3.5 6.2)."""
+    stripped = value.strip()
+    if not 1 <= len(stripped) <= 16 or "\\" in stripped or not (stripped.isascii() and stripped.isprintable()):
+        raise ValueError("must be an AE title: 1 to 16 printable ASCII characters without backslash")
+    return stripped
+
+
+def _uid_root(value: str) -> str:
+    parts = value.split(".")
+    if len(value) > 24 or not all(part.isdigit() and (part == "0" or part[0] != "0") for part in parts):
+        raise ValueError("must be a UID root such as 1.2.826.0.1.3680043, at most 24 characters")
+    return value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+ObjectKind = Literal["SR", "SEG"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReceiveConfig(_Section):
+    """The listener."""
+
+    ae_title: AETitle = "ECHO_SCP"
+    address: str = "0.0.0.0"  # noqa: S104 - a node listens for its modalities; the default is documented
+    port: Port = 11112
+    maximum_pdu_bytes: int = Field(131072, ge=4096, le=1048576)
+    maximum_associations: int = Field(32, ge=1, le=1000)
+    network_timeout_s: float = Field(60, gt=0)
+    reserve_disk_mb: int = Field(512, ge=0)
+
+
+class StudyConfig(_Section):
+    """When a study is complete."""
+
+    quiet_period_s: float = Field(30, ge=0, le=86400)
+
+
+class DatabaseConfig(_Section):
+    """Where the state lives."""
+
+    url: str = ""
+
+
+class AnalysisConfig(_Section):
+    """What is analysed, and by which engines."""
+
+    engines_folder: Path | None = None
+    view_engine: str = "view"
+    segmentation_engine: str = "lv-apical"
+    minimum_frames: int = Field(10, ge=2)
+    maximum_pixels: int = Field(2_000_000_000, ge=1_000_000)
+    stress: bool = False
+    threads: int = Field(0, ge=0, le=256)
+    batch_frames: int = Field(16, ge=1, le=512)
+
+
+class ReportConfig(_Section):
+    """What the SR and SEG objects say of themselves."""
+
+    uid_root: Annotated[str, AfterValidator(_uid_root)] = "2.25"
+    research_use: bool = True
+    institution_name: str = ""
+    series_number_base: int = Field(9800, ge=1, le=2_000_000_000)
+
+
+class DeliverConfig(_Section):
+    """How results are sent, and how long that is tried."""
+
+    timeout_s: float = Field(30, gt=0)
+    first_retry_s: float = Field(10, gt=0)
+    maximum_retry_s: float = Field(3600, gt=0)
+    give_up_after_h: float = Field(168, gt=0)
+
+
+class Destination(_Section):
+    """A storage SCP that receives results: `AETITLE@host:port` in one value."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    ae_title: AETitle
+    host: str = Field(min_length=1)
+    port: Port = 104
+    send: tuple[ObjectKind, ...] = ("SR", "SEG")
+
+
+class WebConfig(_Section):
+    """Metrics and health."""
+
+    address: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class WorkConfig(_Section):
+    """The analysing process."""
+
+    concurrency: int = Field(1, ge=1, le=64)
+    stalled_after_s: float = Field(30, gt=1)
+
+
+class LogConfig(_Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Config(_Section):
+    """The whole configuration; every field is documented in config/echo-scp.toml."""
+
+    data_folder: Path = Path("data")
+    receive: ReceiveConfig = ReceiveConfig()
+    study: StudyConfig = StudyConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
+    report: ReportConfig = ReportConfig()
+    deliver: DeliverConfig = DeliverConfig()
+    destinations: tuple[Destination, ...] = ()
+    work: WorkConfig = WorkConfig()
+    web: WebConfig = WebConfig()
+    log: LogConfig = LogConfig()
+
+    @field_validator("destinations")
+    @classmethod
+    def _names_are_unique(cls, value: tuple[Destination, ...]) -> tuple[Destination, ...]:
+        names = [destination.name for destination in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"destination names must differ, got {', '.join(names)}")
+        return value
+
+
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Return the validated configuration of `path` (None: all defaults) with the environment's overrides.
+
+    Raises ConfigurationError naming the file or variable, the key and what was expected.
+    """
+    values = {} if path is None else _read_toml(path)
+    origin = "defaults" if path is None else str(path)
+    variables = _apply_environment(values, environment)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(origin, variables, dict(item)) for item in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: is not valid TOML: {error}") from error
+
+
+def _apply_environment(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put overrides into `values`; return which variable set which key, for error messages."""
+    variables: dict[tuple[str, ...], str] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        keys = tuple(variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+        table = values
+        for key in keys[:-1]:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise ConfigurationError(f"{variable}: {key} is not a section that the environment can override")
+        table[keys[-1]] = text
+        variables[keys] = variable
+    return variables
+
+
+def _explain(origin: str, variables: Mapping[tuple[str, ...], str], item: Mapping[str, Any]) -> str:
+    location = tuple(str(part) for part in item["loc"])
+    key = ".".join(location) or "configuration"
+    source = variables.get(location, origin)
+    if item["type"] == "extra_forbidden":
+        return f"{source}: {key}: unknown key; see config/echo-scp.toml for every key"
+    return f"{source}: {key}: {item['msg']} (got {item['input']!r})"

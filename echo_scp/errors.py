@@ -1,0 +1,96 @@
+"""The one tree of errors. Leaves carry what an operator needs; `retryable` says whether trying again can help.
+
+    EchoScpError
+      ConfigurationError          a key of the configuration is wrong
+      ManifestError               an engine folder is wrong
+      EngineError                 an engine cannot run here
+      InstanceError               one stored instance cannot be analysed: carries a Reason
+      UnindexableFileError        bytes that cannot be placed in a study
+      StorageError                the disk cannot take an instance
+      DatabaseUnavailableError    the database does not answer (retryable)
+      DeliveryError               a destination did not take an object
+        DestinationUnreachableError   no association (retryable)
+        DestinationRefusedError       no presentation context, or a failure status (retryable)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from echo_scp.model import Reason
+
+
+class EchoScpError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    retryable = False
+
+
+class ConfigurationError(EchoScpError):
+    """A configuration value is unknown or out of range; the message names file, key and expectation."""
+
+
+class ManifestError(EchoScpError):
+    """An engine folder cannot be used: names the file, the field and what was expected."""
+
+    def __init__(self, path: Path, field: str, expected: str) -> None:
+        super().__init__(f"{path}: {field}: expected {expected}")
+        self.path = path
+        self.field = field
+
+
+class EngineError(EchoScpError):
+    """An engine failed to load or to run."""
+
+
+class InstanceError(EchoScpError):
+    """One instance cannot be analysed; the study goes on without it."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class UnindexableFileError(EchoScpError):
+    """A spooled file has no identity (not DICOM, or no Study, Series or SOP Instance UID)."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(f"{path.name}: {detail}")
+        self.path = path
+        self.detail = detail
+
+
+class StorageError(EchoScpError):
+    """The spool cannot take bytes: disk full, quota, I/O error."""
+
+    retryable = True
+
+
+class DatabaseUnavailableError(EchoScpError):
+    """The database does not answer."""
+
+    retryable = True
+
+
+class DeliveryError(EchoScpError):
+    """A destination did not take an object."""
+
+    retryable = True
+
+    def __init__(self, destination: str, detail: str) -> None:
+        super().__init__(f"{destination}: {detail}")
+        self.destination = destination
+        self.detail = detail
+
+
+class DestinationUnreachableError(DeliveryError):
+    """No association could be made: refused, rejected, or no answer in time."""
+
+
+class DestinationRefusedError(DeliveryError):
+    """The destination offers no presentation context for the object, or answered with a failure status."""
+
+    def __init__(self, destination: str, detail: str, status: int | None = None) -> None:
+        super().__init__(destination, detail)
+        self.status = status

@@ -1,0 +1,25 @@
+"""The port behind which a network runs; one adapter per runtime."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echo_scp.inference.manifest import Manifest
+
+Batch = NDArray[np.float32]  # (N, 1, S, S) into an engine; (N, K, S, S) or (N, K) out of it
+
+
+class Engine(Protocol):
+    """A network ready to run. One engine serves one thread at a time."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the network is, takes and gives."""
+        ...
+
+    def run(self, batch: Batch) -> Batch:
+        """Return the logits of `batch`; raises EngineError when the runtime fails or the shape is wrong."""
+        ...

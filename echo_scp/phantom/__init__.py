@@ -1,0 +1,1 @@
+"""Synthetic echocardiograms with known volumes: for the demo, the tests and a share of the training."""

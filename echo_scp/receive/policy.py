@@ -1,0 +1,70 @@
+"""What is accepted on an association: every storage SOP class, known or not, in every syntax whose objects are whole.
+
+Decided per association, from what the requestor proposes: an instance of a SOP class that nobody has heard of is
+still an instance that must not be lost. It is stored, and said to be not assessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydicom.uid import UID
+from pynetdicom import ALL_TRANSFER_SYNTAXES
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.service_class import ServiceClass, StorageServiceClass, VerificationServiceClass
+from pynetdicom.sop_class import uid_to_service_class
+
+_STORAGE_SERVICE_CLASS_UID = "1.2.840.10008.4.2"
+_STORAGE_SOP_CLASS_ROOT = "1.2.840.10008.5.1.4.1.1."  # retired and future storage SOP classes are under it too
+
+# The pixels are elsewhere (JPIP) or are a live stream (SMPTE ST 2110): taking the object would not be keeping the image.
+_NOT_WHOLE = frozenset(
+    {
+        "1.2.840.10008.1.2.4.94",
+        "1.2.840.10008.1.2.4.95",
+        "1.2.840.10008.1.2.4.204",
+        "1.2.840.10008.1.2.4.205",
+        "1.2.840.10008.1.2.7.1",
+        "1.2.840.10008.1.2.7.2",
+        "1.2.840.10008.1.2.7.3",
+    }
+)
+TRANSFER_SYNTAXES = frozenset(ALL_TRANSFER_SYNTAXES) - _NOT_WHOLE
+
+
+def is_storage(sop_class_uid: UID) -> bool:
+    """Say whether a C-STORE may be expected: storage SOP classes, private ones, and unknown ones under the storage root."""
+    service = uid_to_service_class(sop_class_uid)
+    if service is not ServiceClass:  # pynetdicom knows the SOP class
+        return service is StorageServiceClass
+    return bool(sop_class_uid.is_private) or sop_class_uid.startswith(_STORAGE_SOP_CLASS_ROOT)
+
+
+def supported_contexts(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
+    """Return what to accept of `proposed`, one context per abstract syntax (Verification and storage).
+
+    Transfer syntaxes keep the requestor's order: what it names first is what it can send without transcoding.
+    """
+    supported: dict[UID, PresentationContext] = {}
+    for context in proposed:
+        uid = context.abstract_syntax
+        if uid_to_service_class(uid) is not VerificationServiceClass and not is_storage(uid):
+            continue
+        ours = supported.setdefault(uid, PresentationContext())
+        ours.abstract_syntax = uid
+        for transfer_syntax in context.transfer_syntax:
+            if transfer_syntax in TRANSFER_SYNTAXES:
+                ours.add_transfer_syntax(transfer_syntax)
+    return list(supported.values())
+
+
+def storage_service(proposed: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:
+    """Assign the proposed storage SOP classes to the Storage Service Class (PS3.7 D.3.3.6), unknown ones above all."""
+    items = {}
+    for uid in {context.abstract_syntax for context in proposed if is_storage(context.abstract_syntax)}:
+        item = SOPClassCommonExtendedNegotiation()
+        item.sop_class_uid = uid
+        item.service_class_uid = _STORAGE_SERVICE_CLASS_UID
+        items[uid] = item
+    return items

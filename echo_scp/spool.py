@@ -1,0 +1,296 @@
+"""Bytes -> durable Part-10 files. The only code that names paths under the data folder.
+
+    spool/incoming   objects being received; nobody was told of them, so they may vanish
+    spool/ready      acknowledged objects that the indexer has not taken up
+    store            <study>/<series>/<instance>-<digest>.dcm
+    quarantine       spooled files that cannot be placed in a study, with their reason; never deleted
+    results          <study>/<revision>/
+
+Durable means: the file was fsynced, then got its name, then the folder that holds the name was fsynced.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from echo_scp import __version__
+from echo_scp.errors import StorageError, UnindexableFileError
+
+IMPLEMENTATION_CLASS_UID = "2.25.195650211177394366232251558523645231797"
+IMPLEMENTATION_VERSION_NAME = f"ECHO_SCP_{__version__}"[:16]
+
+_BUFFER_BYTES = 65536
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_PREAMBLE = bytes(128) + b"DICM"
+_GROUP_LENGTH = struct.Struct("<HH2sHL")  # (0002,0000) UL, always first (PS3.10 7.1)
+_CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledIdentity:
+    """What the association and the C-STORE command say of an object; the data set itself is not looked at."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    called_ae_title: str
+
+
+class SpoolFile:
+    """One object on its way to disk. Leaving the `with` block without `commit` leaves nothing behind."""
+
+    def __init__(self, spool: Spool, path: Path, file: BinaryIO) -> None:
+        self._spool = spool
+        self._path = path
+        self._file = file
+        self._committed = False
+
+    def __enter__(self) -> SpoolFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._committed:
+            self._abort()
+
+    def write(self, fragment: bytes | memoryview) -> None:
+        """Append data set bytes exactly as they were sent. Raises StorageError."""
+        self._spool.require_space(len(fragment))
+        with _storage_errors():
+            self._file.write(fragment)
+
+    def commit(self) -> Path:
+        """Make the object durable and visible in `ready`; only now may it be acknowledged. Raises StorageError."""
+        with _storage_errors():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._path = self._path.rename(self._spool.new_ready_path())
+            _fsync_folder(self._path.parent)
+            self._committed = True
+            self._file.close()
+        return self._path
+
+    def _abort(self) -> None:
+        with suppress(OSError):  # closing flushes, which a full disk refuses again
+            self._file.close()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+class Spool:
+    """The data folder. Safe for threads, and for several processes on one folder."""
+
+    def __init__(self, data_folder: Path, reserve_disk_mb: int) -> None:
+        """Make the folders and remove what an earlier process received in part. Raises StorageError."""
+        self._incoming = data_folder / "spool" / "incoming"
+        self._ready = data_folder / "spool" / "ready"
+        self._store = data_folder / "store"
+        self._quarantine = data_folder / "quarantine"
+        self._results = data_folder / "results"
+        self._reserve_bytes = reserve_disk_mb * 1024 * 1024
+        with _storage_errors():
+            data_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            for folder in (self._incoming, self._ready, self._store, self._quarantine, self._results):
+                _make_folder(folder, data_folder)
+            self._sweep()
+
+    def open(self, identity: SpooledIdentity) -> SpoolFile:
+        """Begin an object: Part-10 header written by us, data set to follow. Raises StorageError."""
+        header = _part10_header(identity)
+        self.require_space(len(header))
+        with _storage_errors():
+            path, file = self._create_locked()
+            file.write(header)  # stays in the buffer: cannot fail and leave `path` without an owner
+        return SpoolFile(self, path, file)
+
+    def require_space(self, byte_count: int) -> None:
+        """Raise StorageError when writing `byte_count` would eat into the reserve, or the disk cannot say."""
+        with _storage_errors():
+            disk = os.statvfs(self._incoming)
+        if disk.f_bavail * disk.f_frsize - byte_count < self._reserve_bytes:
+            raise StorageError(f"less than {self._reserve_bytes // 1024 // 1024} MB free at {self._incoming}")
+
+    def new_ready_path(self) -> Path:
+        """Name an arrival: names sort by time, and no two are equal."""
+        return self._ready / f"{time.time_ns():020d}-{secrets.token_hex(8)}.dcm"
+
+    def ready(self) -> tuple[Path, ...]:
+        """Return the acknowledged objects that wait for the indexer, oldest first."""
+        with _storage_errors():
+            return tuple(self._ready / name for name in sorted(os.listdir(self._ready)))
+
+    def store_path(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, digest: str) -> Path:
+        """Name the place of an instance; different bytes under one UID have different places."""
+        name = f"{_component(sop_instance_uid)}-{_component(digest)[:32]}.dcm"
+        return self._store / _component(study_instance_uid) / _component(series_instance_uid) / name
+
+    def file_in_store(self, spooled: Path, target: Path) -> None:
+        """Give the spooled object its durable place; doing it again changes nothing. Raises StorageError."""
+        with _storage_errors():
+            _make_folder(target.parent, self._store)
+            try:
+                os.link(spooled, target)
+            except FileExistsError:
+                pass  # the name holds the digest: these are the same bytes
+            except OSError as error:
+                if error.errno not in _CANNOT_LINK:
+                    raise
+                with spooled.open("rb") as source, _durable_file(target) as file:
+                    shutil.copyfileobj(source, file, _BUFFER_BYTES)
+            _fsync_folder(target.parent)
+
+    def discard(self, spooled: Path) -> None:
+        """Forget a spooled object whose row is committed. Raises StorageError."""
+        with _storage_errors():
+            spooled.unlink(missing_ok=True)
+            _fsync_folder(self._ready)
+
+    def quarantine(self, spooled: Path, reason: str) -> Path:
+        """Set a spooled object aside, its reason in a text file beside it. Raises StorageError."""
+        target = self._quarantine / spooled.name
+        with _storage_errors():
+            with _durable_file(target.with_suffix(".txt")) as file:
+                file.write(f"{reason}\n".encode())
+            spooled.rename(target)
+            _fsync_folder(self._quarantine)
+            _fsync_folder(self._ready)
+        return target
+
+    def results_folder(self, study_instance_uid: str, revision: int) -> Path:
+        """Name the folder of the objects that one revision of a study produced."""
+        return self._results / _component(study_instance_uid) / f"{revision:04d}"
+
+    def write_result(self, path: Path, content: bytes) -> None:
+        """Write a result object durably, whole or not at all; an earlier one is replaced. Raises StorageError."""
+        with _storage_errors():
+            _make_folder(path.parent, self._results)
+            with _durable_file(path) as file:
+                file.write(content)
+            _fsync_folder(path.parent)
+
+    def _create_locked(self) -> tuple[Path, BinaryIO]:
+        """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""
+        while True:
+            path = self._incoming / f"{secrets.token_hex(16)}.part"
+            file = path.open("xb", buffering=_BUFFER_BYTES)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return path, file
+            file.close()  # swept between its creation and its lock
+
+    def _sweep(self) -> None:
+        """Remove what dead processes received in part: none of it was acknowledged."""
+        for path in self._incoming.iterdir():
+            with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+def dataset_digest(path: Path) -> tuple[str, int]:
+    """Return SHA-256 (hex) and length in bytes of the data set after the file meta information.
+
+    Raises UnindexableFileError when the file has no Part-10 header with a group length.
+    """
+    with path.open("rb") as file:
+        _seek_data_set(file, path)
+        start = file.tell()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell() - start
+
+
+def _seek_data_set(file: BinaryIO, path: Path) -> None:
+    header = file.read(len(_PREAMBLE) + _GROUP_LENGTH.size)
+    if len(header) < len(_PREAMBLE) + _GROUP_LENGTH.size or header[128:132] != b"DICM":
+        raise UnindexableFileError(path, "no Part-10 header")
+    group, element, _, _, length = _GROUP_LENGTH.unpack_from(header, len(_PREAMBLE))
+    if (group, element) != (2, 0) or file.tell() + length > os.fstat(file.fileno()).st_size:
+        raise UnindexableFileError(path, "no file meta information of a known length")
+    file.seek(length, os.SEEK_CUR)
+
+
+def _part10_header(identity: SpooledIdentity) -> bytes:
+    """Encode preamble and file meta information: Explicit VR Little Endian, in ascending order (PS3.10 7.1)."""
+    elements = b"".join(
+        (
+            struct.pack("<HH2sHL", 2, 0x0001, b"OB", 0, 2) + b"\x00\x01",
+            _element(0x0002, b"UI", identity.sop_class_uid),
+            _element(0x0003, b"UI", identity.sop_instance_uid),
+            _element(0x0010, b"UI", identity.transfer_syntax_uid),
+            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+            _element(0x0016, b"AE", identity.calling_ae_title),
+            _element(0x0017, b"AE", identity.calling_ae_title),
+            _element(0x0018, b"AE", identity.called_ae_title),
+        )
+    )
+    return _PREAMBLE + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(elements)) + elements
+
+
+def _element(element: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("ascii", "replace")
+    if len(value) % 2:
+        value += b"\x00" if vr == b"UI" else b" "
+    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value
+
+
+def _component(text: str) -> str:
+    """Return a file name for any UID text: itself when it is digits and dots, else a hash that cannot escape."""
+    if len(text) <= 64 and (_UID.fullmatch(text) or re.fullmatch("[0-9a-f]{64}", text)):
+        return text
+    return "x" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    """Make `folder` and its parents below `root`, and make their names durable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    while folder != root:
+        folder = folder.parent
+        # Also when it was there already: its maker may have died before its own fsync. Free when nothing is dirty.
+        _fsync_folder(folder)
+
+
+@contextmanager
+def _durable_file(target: Path) -> Iterator[BinaryIO]:
+    """Yield a file that appears as `target` when the block ends well; the folder is the caller's to fsync."""
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(str(error)) from error
