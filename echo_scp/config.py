@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -151,6 +152,14 @@ class Config(_Section):
         if len(set(names)) != len(names):
             raise ValueError(f"destination names must differ, got {', '.join(names)}")
         return value
+
+
+def example_text() -> str:
+    """Return config/echo-scp.toml: every key with its default, unit and meaning."""
+    package = Path(str(files("echo_scp")))
+    installed = package / "_shipped" / "echo-scp.toml"
+    source = installed if installed.is_file() else package.parent / "config" / "echo-scp.toml"
+    return source.read_text(encoding="utf-8")
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

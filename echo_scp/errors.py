@@ -1,16 +1,16 @@
 """The one tree of errors. Leaves carry what an operator needs; `retryable` says whether trying again can help.
 
-    EchoScpError
-      ConfigurationError          a key of the configuration is wrong
-      ManifestError               an engine folder is wrong
-      EngineError                 an engine cannot run here
-      InstanceError               one stored instance cannot be analysed: carries a Reason
-      UnindexableFileError        bytes that cannot be placed in a study
-      StorageError                the disk cannot take an instance
-      DatabaseUnavailableError    the database does not answer (retryable)
-      DeliveryError               a destination did not take an object
-        DestinationUnreachableError   no association (retryable)
-        DestinationRefusedError       no presentation context, or a failure status (retryable)
+EchoScpError
+  ConfigurationError          a key of the configuration is wrong
+  ManifestError               an engine folder is wrong
+  EngineError                 an engine cannot run here
+  InstanceError               one stored instance cannot be analysed: carries a Reason
+  UnindexableFileError        bytes that cannot be placed in a study
+  StorageError                the disk cannot take an instance
+  DatabaseUnavailableError    the database does not answer (retryable)
+  DeliveryError               a destination did not take an object
+    DestinationUnreachableError   no association (retryable)
+    DestinationRefusedError       no presentation context, or a failure status (retryable)
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ class Segmentation:
         """Return (T, H, W) booleans; all False when the engine does not outline the structure."""
         if structure not in self.structures:
             return np.zeros(self.label_maps.shape, dtype=bool)
-        return self.label_maps == self.structures.index(structure) + 1
+        return np.equal(self.label_maps, self.structures.index(structure) + 1)
 
 
 class VolumeMethod(StrEnum):
@@ -277,6 +277,8 @@ class StudyMeasurement:
 
 
 class Sex(StrEnum):
+    """Patient's Sex (0010,0040) as far as the thresholds know it."""
+
     MALE = "M"
     FEMALE = "F"
 

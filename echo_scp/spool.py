@@ -133,7 +133,7 @@ class Spool:
     def ready(self) -> tuple[Path, ...]:
         """Return the acknowledged objects that wait for the indexer, oldest first."""
         with _storage_errors():
-            return tuple(self._ready / name for name in sorted(os.listdir(self._ready)))
+            return tuple(sorted(self._ready.iterdir()))
 
     def store_path(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, digest: str) -> Path:
         """Name the place of an instance; different bytes under one UID have different places."""

@@ -26,7 +26,7 @@ class OnnxRuntimeEngine:
             self._session = ort.InferenceSession(
                 manifest.artefact_path.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base class but Exception
+        except Exception as error:
             raise EngineError(f"{manifest.artefact_path}: ONNX Runtime cannot load it: {error}") from error
         self._check_tensors()
 
@@ -43,7 +43,7 @@ class OnnxRuntimeEngine:
             )
         try:
             (logits,) = self._session.run([self._manifest.output.tensor], {self._manifest.input.tensor: batch})
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             raise EngineError(f"{self._manifest.name}: inference failed: {error}") from error
         return np.asarray(logits, dtype=np.float32)
 

@@ -8,6 +8,7 @@ along = TRUNCATION * a. Its volume is pi * b^2 * a * SHAPE, with SHAPE = (k + 1)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, pi, sqrt
 
 from echo_scp.model import View
@@ -34,6 +35,7 @@ class Heart:
 
     @property
     def esv_ml(self) -> float:
+        """End-systolic volume."""
         return self.edv_ml * (1 - self.ef_percent / 100)
 
 
@@ -48,10 +50,12 @@ class Cavity:
 
     @property
     def length_mm(self) -> float:
+        """From the apex to the annulus plane."""
         return self.a_mm * (1 + TRUNCATION)
 
     @property
     def volume_ml(self) -> float:
+        """Volume of the truncated ellipsoid, in closed form."""
         return pi * self.b_mm**2 * self.a_mm * SHAPE / 1000
 
 
@@ -62,7 +66,7 @@ def filling(phase: float) -> float:
     """
     legs = ((0.0, 1.0), (SYSTOLE, 0.0), (SYSTOLE + 0.06, 0.0), (SYSTOLE + 0.26, 0.7), (0.84, 0.78), (1.0, 1.0))
     position = phase % 1.0
-    for (start, low), (end, high) in zip(legs, legs[1:], strict=False):
+    for (start, low), (end, high) in pairwise(legs):
         if position <= end:
             share = (position - start) / (end - start)
             return low + (high - low) * (1 - cos(pi * share)) / 2
@@ -89,5 +93,5 @@ def _wall(heart: Heart, a_mm: float, b_mm: float) -> float:
 
 def _atrium_radius(heart: Heart, full: float) -> float:
     """Return the LA's radius; it is largest when the LV is smallest."""
-    base = 19.0 * (heart.edv_ml / 110.0) ** (1 / 3)
+    base: float = 19.0 * (heart.edv_ml / 110.0) ** (1 / 3)
     return base * (1 + 0.18 * (1 - full))

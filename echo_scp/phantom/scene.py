@@ -57,6 +57,7 @@ class Rhythm:
     first_phase: float = 0.0
 
     def phases(self) -> tuple[float, ...]:
+        """Return the position in the cycle of every frame; it grows by 1 per beat."""
         step = self.heart_rate_bpm / 60 / self.frame_rate_hz
         return tuple(self.first_phase + index * step for index in range(self.frame_count))
 
@@ -108,9 +109,9 @@ class _Beam:
     def _scatter(self, texture: Field, anatomy: _Anatomy, reference: Cavity) -> Field:
         x, y = anatomy.material(*self._polar, reference)
         pitch = np.float32(1 / TEXTURE_MM)
-        return cv2.remap(
-            texture, x * pitch + TEXTURE_SIZE / 2, y * pitch + 40, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-        )
+        columns, rows = x * pitch + TEXTURE_SIZE / 2, y * pitch + 40
+        moved = cv2.remap(texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        return np.asarray(moved, dtype=np.float32)
 
     def _compress(self, envelope: Field) -> NDArray[np.uint8]:
         scanner = self._scanner

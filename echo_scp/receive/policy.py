@@ -7,6 +7,7 @@ still an instance that must not be lost. It is stored, and said to be not assess
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES
@@ -18,7 +19,7 @@ from pynetdicom.sop_class import uid_to_service_class
 _STORAGE_SERVICE_CLASS_UID = "1.2.840.10008.4.2"
 _STORAGE_SOP_CLASS_ROOT = "1.2.840.10008.5.1.4.1.1."  # retired and future storage SOP classes are under it too
 
-# The pixels are elsewhere (JPIP) or are a live stream (SMPTE ST 2110): taking the object would not be keeping the image.
+# Their pixels are elsewhere (JPIP) or a live stream (SMPTE ST 2110): to take the object is not to keep the image.
 _NOT_WHOLE = frozenset(
     {
         "1.2.840.10008.1.2.4.94",
@@ -34,7 +35,7 @@ TRANSFER_SYNTAXES = frozenset(ALL_TRANSFER_SYNTAXES) - _NOT_WHOLE
 
 
 def is_storage(sop_class_uid: UID) -> bool:
-    """Say whether a C-STORE may be expected: storage SOP classes, private ones, and unknown ones under the storage root."""
+    """Say whether objects of this SOP class may come: it is a storage one, or private, or unknown under their root."""
     service = uid_to_service_class(sop_class_uid)
     if service is not ServiceClass:  # pynetdicom knows the SOP class
         return service is StorageServiceClass
@@ -48,7 +49,7 @@ def supported_contexts(proposed: Iterable[PresentationContext]) -> list[Presenta
     """
     supported: dict[UID, PresentationContext] = {}
     for context in proposed:
-        uid = context.abstract_syntax
+        uid = cast(UID, context.abstract_syntax)
         if uid_to_service_class(uid) is not VerificationServiceClass and not is_storage(uid):
             continue
         ours = supported.setdefault(uid, PresentationContext())
@@ -62,7 +63,7 @@ def supported_contexts(proposed: Iterable[PresentationContext]) -> list[Presenta
 def storage_service(proposed: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:
     """Assign the proposed storage SOP classes to the Storage Service Class (PS3.7 D.3.3.6), unknown ones above all."""
     items = {}
-    for uid in {context.abstract_syntax for context in proposed if is_storage(context.abstract_syntax)}:
+    for uid in filter(is_storage, {cast(UID, context.abstract_syntax) for context in proposed}):
         item = SOPClassCommonExtendedNegotiation()
         item.sop_class_uid = uid
         item.service_class_uid = _STORAGE_SERVICE_CLASS_UID

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import structlog
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from echo_scp import metrics
 from echo_scp.errors import StorageError
@@ -28,14 +32,14 @@ def handle_store(event: Event, spool: Spool, on_spooled: Callable[[], None]) -> 
         transfer_syntax_uid=identity.transfer_syntax_uid,
         calling_ae_title=identity.calling_ae_title,
     )
-    data_set = event.request.DataSet.getbuffer()
+    data_set = cast(BytesIO, cast(C_STORE, event.request).DataSet).getbuffer()
     try:
         path = _spool(spool, identity, data_set)
     except StorageError as error:
         metrics.INSTANCES_RECEIVED.add(outcome="refused")
         bound.error("instance.refused", reason=str(error))
         return StoreStatus.OUT_OF_RESOURCES
-    except Exception:  # the edge of a DIMSE handler: the sender must hear that nothing was stored
+    except Exception:  # noqa: BLE001 - the edge of a DIMSE handler: the sender must hear that nothing was stored
         metrics.INSTANCES_RECEIVED.add(outcome="failed")
         bound.exception("instance.failed")
         return StoreStatus.PROCESSING_FAILURE
@@ -54,11 +58,12 @@ def _spool(spool: Spool, identity: SpooledIdentity, data_set: memoryview) -> Pat
 
 def _identity(event: Event) -> SpooledIdentity:
     """Read the command and the association; pynetdicom lets no request without these values come here."""
+    request = cast(C_STORE, event.request)
     requestor = event.assoc.requestor
     return SpooledIdentity(
-        sop_class_uid=str(event.request.AffectedSOPClassUID),
-        sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae_title=requestor.ae_title,
-        called_ae_title=requestor.primitive.called_ae_title,
+        called_ae_title=cast(A_ASSOCIATE, requestor.primitive).called_ae_title,
     )

@@ -1,0 +1,170 @@
+"""The command `echo-scp`. Heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from echo_scp import __version__
+from echo_scp.config import Config, load
+from echo_scp.errors import EchoScpError
+from echo_scp.model import ClipAnalysis
+
+app = typer.Typer(
+    help="Receive echocardiography, measure the left ventricle, return DICOM SR and SEG. For research use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+config_app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file (TOML); without it the defaults hold.", show_default=False),
+]
+
+
+def main() -> None:
+    """Run the command; an error that we foresaw is one clear message and exit status 1, not a traceback."""
+    try:
+        app()
+    except EchoScpError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"echo-scp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the node: receive, analyse, deliver. Ends in order on SIGTERM or Ctrl-C."""
+    settings = load(config)
+    from echo_scp import node
+
+    node.serve(settings)
+
+
+@app.command()
+def analyse(
+    paths: Annotated[
+        list[Path], typer.Argument(help="DICOM files, or folders that are searched for them.", exists=True)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for results; a folder per study when there are several.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Analyse files and folders without a network; write results.json, SR, SEG and pictures."""
+    settings = load(config)
+    from echo_scp import logs
+    from echo_scp.folder import analyse_study, find_studies
+    from echo_scp.inference.catalogue import load_engines
+    from echo_scp.pipeline import Pipeline
+    from echo_scp.tables import clip_table, read_results, study_lines
+
+    logs.configure("warning", "console")
+    console = Console()
+    studies, skipped = find_studies(paths)
+    for file in skipped:
+        console.print(f"[yellow]skipped[/] {file.path}: {file.detail}", highlight=False, soft_wrap=True)
+    if not studies:
+        raise EchoScpError(f"no DICOM study below {', '.join(str(path) for path in paths)}")
+    pipeline = Pipeline(settings, load_engines(settings.analysis))
+    for study in studies:
+        folder = out if len(studies) == 1 else out / study.study_instance_uid
+        with _progress(console) as progress:
+            task = progress.add_task("analysing", total=len(study.instances))
+            analyse_study(pipeline, study, folder, datetime.now(UTC), partial(_advance, progress, task))
+        results = read_results(folder / "results.json")
+        console.print(clip_table(results, f"Study {study.study_instance_uid}"))
+        for line in study_lines(results):
+            console.print(line, highlight=False)
+        console.print(f"results in {folder}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what comes back.")] = Path("demo-output"),
+) -> None:
+    """Start a node and a stand-in PACS, send a real and a synthetic study, show what comes back."""
+    from echo_scp.demo import run_demo
+
+    raise SystemExit(0 if run_demo(out, Console()) else 1)
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = None) -> None:
+    """Check a configuration file, its environment overrides and the engines it names."""
+    settings = load(config)
+    from echo_scp.inference.catalogue import load_engines
+
+    engines = load_engines(settings.analysis)
+    for identity in engines.identities:
+        typer.echo(f"engine {identity.name} {identity.version} sha256 {identity.sha256}")
+    typer.echo("the configuration is valid")
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None) -> None:
+    """Print the values in force, as JSON; a password in database.url is masked."""
+    settings = load(config)
+    typer.echo(_masked(settings).model_dump_json(indent=2))
+
+
+@config_app.command("example")
+def config_example() -> None:
+    """Print the documented configuration file with every key and its default."""
+    from echo_scp.config import example_text
+
+    typer.echo(example_text(), nl=False)
+
+
+def _masked(settings: Config) -> Config:
+    from urllib.parse import urlsplit, urlunsplit
+
+    parts = urlsplit(settings.database.url)
+    if parts.password is None:
+        return settings
+    netloc = parts.netloc.replace(f":{parts.password}@", ":***@")
+    database = settings.database.model_copy(update={"url": urlunsplit(parts._replace(netloc=netloc))})
+    return settings.model_copy(update={"database": database})
+
+
+def _advance(progress: Progress, task: TaskID, _: ClipAnalysis) -> None:
+    progress.advance(task)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

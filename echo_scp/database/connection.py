@@ -1,0 +1,118 @@
+"""Open the database: a pool on PostgreSQL, the SQL by name, and migrations that only go forward."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from types import TracebackType
+from typing import LiteralString, Self, cast
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from echo_scp.errors import DatabaseUnavailableError
+
+Parameters = dict[str, object]
+Row = tuple[object, ...]
+MIGRATION_LOCK = 7_305_441  # any constant: two nodes that start together take turns
+
+
+@cache
+def _queries() -> dict[str, LiteralString]:
+    text = files("echo_scp.database").joinpath("queries.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return {name: cast(LiteralString, sql.strip()) for name, sql in zip(parts[::2], parts[1::2], strict=True)}
+
+
+class Transaction:
+    """Named statements on one connection; committed together when the `with` block ends without an exception."""
+
+    def __init__(self, connection: psycopg.Connection[Row]) -> None:
+        self._connection = connection
+
+    def execute(self, name: str, /, **parameters: object) -> None:
+        """Run the statement `name` of queries.sql."""
+        self._connection.execute(_queries()[name], parameters)
+
+    def rows(self, name: str, /, **parameters: object) -> list[Row]:
+        """Run the statement `name` and return its rows."""
+        return self._connection.execute(_queries()[name], parameters).fetchall()
+
+    def row(self, name: str, /, **parameters: object) -> Row | None:
+        """Run the statement `name` and return its first row."""
+        return self._connection.execute(_queries()[name], parameters).fetchone()
+
+
+class Database:
+    """A pool of connections. Safe to use from any thread."""
+
+    def __init__(self, url: str, connections: int = 4, timeout_s: float = 10) -> None:
+        self._timeout_s = timeout_s
+        self._pool = ConnectionPool(url, min_size=1, max_size=connections, open=False, name="echo-scp")
+
+    def __enter__(self) -> Self:
+        self._pool.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction.
+
+        Raises DatabaseUnavailableError when no connection can be had or it breaks, ValueError when a value does not
+        fit its column.
+        """
+        try:
+            with self._pool.connection(timeout=self._timeout_s) as connection:
+                yield Transaction(connection)
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
+        except psycopg.DataError as error:
+            raise ValueError(f"the database refuses a value: {error}") from error
+
+    def ping(self) -> bool:
+        """Tell whether the database answers."""
+        try:
+            with self.transaction() as transaction:
+                return transaction.row("ping") == (1,)
+        except DatabaseUnavailableError:
+            return False
+
+
+def migrate(url: str) -> None:
+    """Apply every migration that the database has not had; numbered, forward only, each in its own transaction."""
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migration"
+                " (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            done = {row[0] for row in connection.execute("SELECT number FROM schema_migration")}
+            for number, name, sql in _migrations():
+                if number not in done:
+                    _apply(connection, number, name, sql)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
+
+
+def _apply(connection: psycopg.Connection[Row], number: int, name: str, sql: LiteralString) -> None:
+    with connection.transaction():
+        connection.execute(sql)
+        connection.execute("INSERT INTO schema_migration (number, name) VALUES (%s, %s)", (number, name))
+
+
+def _migrations() -> list[tuple[int, str, LiteralString]]:
+    folder = files("echo_scp.database").joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [
+        (int(name[:4]), name, cast("LiteralString", folder.joinpath(name).read_text(encoding="utf-8")))
+        for name in names
+    ]

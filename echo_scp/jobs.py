@@ -1,0 +1,266 @@
+"""The two Procrastinate tasks: analyse a complete study, deliver one object to one destination.
+
+Jobs are hints, tables are the truth: a study that is not reported and a delivery that waits get their job again
+(`JobQueue.recover`) whatever was lost, and a job that finds its work done does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import procrastinate
+import psycopg
+import structlog
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+
+from echo_scp import __version__
+from echo_scp.config import Config, Destination
+from echo_scp.database.connection import Database, Transaction
+from echo_scp.database.results import store_analysis
+from echo_scp.decode import read_instance
+from echo_scp.deliver import send
+from echo_scp.errors import DatabaseUnavailableError, DeliveryError, DestinationRefusedError, InstanceError
+from echo_scp.metrics import DELIVERIES
+from echo_scp.model import EngineIdentity, Instance
+from echo_scp.pipeline import Pipeline, ResultFile
+from echo_scp.report import PredecessorReference
+from echo_scp.report.results import RESULTS_NAME, results_json
+from echo_scp.spool import Spool
+
+ANALYSE_STUDY, DELIVER_OBJECT = "analyse_study", "deliver_object"
+ANALYSE_QUEUE, DELIVER_QUEUE = "analyse", "deliver"
+
+log = structlog.get_logger(__name__)
+
+
+def apply_job_schema(url: str) -> None:
+    """Create Procrastinate's tables unless they are there. Call inside the node's start, after `migrate`."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    if row == (None,):
+        with procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as app:
+            app.schema_manager.apply_schema()
+
+
+class JobQueue:
+    """The deferring side: says that work is due. Safe to use from any thread."""
+
+    def __init__(self, url: str) -> None:
+        self._app = procrastinate.App(
+            connector=procrastinate.SyncPsycopgConnector(conninfo=url, min_size=1, max_size=2)
+        )
+
+    def __enter__(self) -> Self:
+        self._app.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._app.close()
+
+    def schedule_analysis(self, study_instance_uid: str, wait_s: float) -> None:
+        """Have the study analysed in `wait_s` seconds, unless that is already due."""
+        key = f"study:{study_instance_uid}"
+        self._defer(ANALYSE_STUDY, ANALYSE_QUEUE, key, wait_s, study_instance_uid=study_instance_uid)
+
+    def schedule_delivery(self, sop_instance_uid: str, destination: str) -> None:
+        """Have the object sent, unless that is already due."""
+        key = f"delivery:{destination}:{sop_instance_uid}"
+        self._defer(DELIVER_OBJECT, DELIVER_QUEUE, key, 0, sop_instance_uid=sop_instance_uid, destination=destination)
+
+    def recover(self, database: Database) -> None:
+        """Schedule every unfinished study and delivery that has no job."""
+        with database.transaction() as transaction:
+            studies = transaction.rows("studies_without_job")
+            deliveries = transaction.rows("deliveries_without_job")
+        for (study_instance_uid,) in studies:
+            self.schedule_analysis(str(study_instance_uid), 0)
+        for sop_instance_uid, destination in deliveries:
+            self.schedule_delivery(str(sop_instance_uid), str(destination))
+
+    def _defer(self, task: str, queue: str, key: str, wait_s: float, **arguments: str) -> None:
+        deferrer = self._app.configure_task(
+            task, queue=queue, lock=key, queueing_lock=key, schedule_in={"seconds": max(0.0, wait_s)}
+        )
+        try:
+            deferrer.defer(**arguments)
+        except AlreadyEnqueued:
+            pass  # what is due will see the newest state
+        except ConnectorException as error:
+            raise DatabaseUnavailableError(f"a job could not be queued: {error}") from error
+
+
+class Work:
+    """What the two tasks do."""
+
+    def __init__(self, config: Config, database: Database, queue: JobQueue, spool: Spool, pipeline: Pipeline) -> None:
+        self._config = config
+        self._database = database
+        self._queue = queue
+        self._spool = spool
+        self._pipeline = pipeline
+        self._destinations = {destination.name: destination for destination in config.destinations}
+
+    def analyse_study(self, study_instance_uid: str) -> None:
+        """Analyse a study that has been quiet long enough, store the result, and have it delivered."""
+        structlog.contextvars.bind_contextvars(study_instance_uid=study_instance_uid)
+        try:
+            self._analyse_study(study_instance_uid)
+        finally:
+            structlog.contextvars.unbind_contextvars("study_instance_uid")
+
+    def fail_study(self, study_instance_uid: str) -> None:
+        """Record that a study is not tried again until something new arrives."""
+        with self._database.transaction() as transaction:
+            transaction.execute("study_failed", study_instance_uid=study_instance_uid)
+        log.error("study.failed", study_instance_uid=study_instance_uid)
+
+    def deliver_object(self, sop_instance_uid: str, destination: str) -> None:
+        """Send one object; raises DeliveryError when it should be tried again."""
+        with self._database.transaction() as transaction:
+            row = transaction.row("delivery", sop_instance_uid=sop_instance_uid, destination=destination)
+        if row is None or row[1] != "waiting":
+            return
+        path, age_s = Path(str(row[0])), cast(float, row[2])
+        peer = self._destinations.get(destination)
+        if peer is None:
+            self._record(sop_instance_uid, destination, "given_up", None, "the destination is no longer configured")
+        else:
+            self._send(path, sop_instance_uid, peer, age_s)
+
+    def _analyse_study(self, uid: str) -> None:
+        with self._database.transaction() as transaction:
+            row = transaction.row(
+                "seconds_until_complete", study_instance_uid=uid, quiet_period_s=self._config.study.quiet_period_s
+            )
+            inputs = transaction.rows("study_inputs", study_instance_uid=uid)
+            last = transaction.row("last_finished_run", study_instance_uid=uid)
+        if row is None or not inputs:
+            return
+        wait_s = cast(float, row[0])
+        if wait_s > 0:
+            self._queue.schedule_analysis(uid, wait_s)
+            return
+        fingerprint = inputs_sha256((str(row[1]) for row in inputs), self._pipeline.engines.identities)
+        revision = 1 if last is None else cast(int, last[0]) + 1
+        if last is not None and last[1] == fingerprint:
+            self._set_reported(uid, revision - 1, cast(datetime, last[2]))
+            return
+        self._run(uid, revision, fingerprint, [Path(str(row[0])) for row in inputs])
+
+    def _set_reported(self, uid: str, revision: int, started_at: datetime) -> None:
+        with self._database.transaction() as transaction:
+            transaction.execute("study_reported", study_instance_uid=uid, revision=revision, started_at=started_at)
+
+    def _run(self, uid: str, revision: int, fingerprint: str, paths: list[Path]) -> None:
+        with self._database.transaction() as transaction:
+            transaction.execute("study_analysing", study_instance_uid=uid)
+            row = transaction.row(
+                "begin_run",
+                study_instance_uid=uid,
+                revision=revision,
+                inputs_sha256=fingerprint,
+                software_version=__version__,
+            )
+            predecessor = _predecessor(transaction, uid, revision - 1)
+        if row is None:
+            raise DatabaseUnavailableError("the run was not stored")
+        run_id, started_at = cast(int, row[0]), cast(datetime, row[1])
+        log.info("study.analysis_started", revision=revision, instances=len(paths))
+        analysed = self._pipeline.analyse(uid, revision, _read(paths))
+        objects = self._pipeline.report(analysed.analysis, started_at, predecessor)
+        folder = self._spool.results_folder(uid, revision)
+        for file in (*objects, *analysed.pictures):
+            self._spool.write_result(folder / file.name, file.content)
+        self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
+        with self._database.transaction() as transaction:
+            store_analysis(transaction, run_id, analysed.analysis)
+            self._store_objects(transaction, run_id, objects, folder)
+            transaction.execute("study_reported", study_instance_uid=uid, revision=revision, started_at=started_at)
+        log.info("study.reported", revision=revision, objects=len(objects))
+        for file, destination in self._addressed(objects):
+            self._queue.schedule_delivery(file.sop_instance_uid, destination.name)
+
+    def _store_objects(
+        self, transaction: Transaction, run_id: int, objects: Iterable[ResultFile], folder: Path
+    ) -> None:
+        objects = tuple(objects)
+        for file in objects:
+            transaction.execute(
+                "insert_result_object",
+                run_id=run_id,
+                sop_instance_uid=file.sop_instance_uid,
+                series_instance_uid=file.series_instance_uid,
+                sop_class_uid=file.sop_class_uid,
+                kind=file.kind,
+                path=str(folder / file.name),
+            )
+        for file, destination in self._addressed(objects):
+            transaction.execute("insert_delivery", sop_instance_uid=file.sop_instance_uid, destination=destination.name)
+
+    def _addressed(self, objects: Iterable[ResultFile]) -> list[tuple[ResultFile, Destination]]:
+        return [
+            (file, destination)
+            for file in objects
+            for destination in self._config.destinations
+            if file.kind in destination.send
+        ]
+
+    def _send(self, path: Path, sop_instance_uid: str, peer: Destination, age_s: float) -> None:
+        try:
+            outcome = send(path, peer, self._config.receive.ae_title, self._config.deliver.timeout_s)
+        except DeliveryError as error:
+            refused = isinstance(error, DestinationRefusedError)
+            DELIVERIES.add(destination=peer.name, outcome="refused" if refused else "unreachable")
+            given_up = age_s > self._config.deliver.give_up_after_h * 3600
+            status = error.status if isinstance(error, DestinationRefusedError) else None
+            self._record(sop_instance_uid, peer.name, "given_up" if given_up else "waiting", status, error.detail)
+            if given_up:
+                return
+            raise
+        DELIVERIES.add(destination=peer.name, outcome="warning" if outcome.warning else "delivered")
+        self._record(sop_instance_uid, peer.name, "delivered", outcome.status, outcome.warning)
+
+    def _record(self, sop_instance_uid: str, destination: str, state: str, status: int | None, detail: str) -> None:
+        with self._database.transaction() as transaction:
+            transaction.execute(
+                "record_delivery",
+                sop_instance_uid=sop_instance_uid,
+                destination=destination,
+                state=state,
+                status=status,
+                detail=detail,
+            )
+        level = log.info if state == "delivered" else log.warning
+        level(f"delivery.{state}", sop_instance_uid=sop_instance_uid, destination=destination, detail=detail)
+
+
+def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity]) -> str:
+    """Return what stands for everything that a result depends on."""
+    lines = [*sorted(digests), *sorted(f"{engine.name} {engine.sha256}" for engine in engines), __version__]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _read(paths: Iterable[Path]) -> list[Instance]:
+    """Return the instances of a study; one whose header cannot be read any more is logged and left out."""
+    instances = []
+    for path in paths:
+        try:
+            instances.append(read_instance(path))
+        except InstanceError as error:
+            log.error("instance.unreadable", path=str(path), reason=error.reason, detail=error.detail)
+    return instances
+
+
+def _predecessor(transaction: Transaction, uid: str, revision: int) -> PredecessorReference | None:
+    row = transaction.row("predecessor", study_instance_uid=uid, revision=revision)
+    if row is None:
+        return None
+    sop_instance_uid, series_instance_uid, sop_class_uid = (str(value) for value in row)
+    return PredecessorReference(uid, series_instance_uid, sop_instance_uid, sop_class_uid)

@@ -1,0 +1,74 @@
+"""When the outlines of a clip carry no number. Each check raises InstanceError with its reason, or passes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from echo_scp.errors import InstanceError
+from echo_scp.measure.curve import TimedCurve
+from echo_scp.measure.rhythm import Rhythm
+from echo_scp.model import Curve, Reason, Region
+
+MAX_EMPTY_SHARE = 0.1  # of the frames; a few are interpolated over
+MIN_REGION_SHARE = 0.01  # median LV of the region; the smallest of CAMUS's 898 tracings fills 2.7 % of its picture
+MIN_SWING = 0.03  # of the largest area; an EF of 10 % moves it by 7 %, an EF of 5 % by 3 %
+MIN_CYCLES = 0.9  # heart rates are rounded and averaged over earlier beats
+MAX_GAP = 0.25  # of the cycle; between frames further apart, ED or ES may lie unseen
+MAX_STEP = 0.3  # change of log area from frame to frame in dense frames
+MAX_STEP_PER_CYCLE = 6.0  # and where frames are sparse: the steepest ejection and filling at an EF of 75 %
+MAX_STEPS_SHARE = 0.15
+MAX_ROUGHNESS = 0.2  # rms off the smoothed curve, of its swing; pure noise has 0.25
+
+
+def require_ventricle(pixel_counts: Curve, region: Region) -> None:
+    """Refuse a clip where the LV is missing from more than a few frames or is a speck."""
+    empty = int(np.sum(pixel_counts == 0))
+    if empty > MAX_EMPTY_SHARE * len(pixel_counts):
+        raise InstanceError(Reason.NO_VENTRICLE, f"no LV on {empty} of {len(pixel_counts)} frames")
+    share = float(np.median(pixel_counts)) / max((region.x1 - region.x0) * (region.y1 - region.y0), 1)
+    if share < MIN_REGION_SHARE:
+        raise InstanceError(Reason.NO_VENTRICLE, f"the LV fills {100 * share:.2f} % of the region")
+
+
+def require_motion(areas: TimedCurve) -> None:
+    """Refuse a clip whose LV hardly changes."""
+    share = areas.swing / float(areas.values.max())
+    if share < MIN_SWING:
+        raise InstanceError(Reason.NO_BEAT, f"the area of the LV changes by {100 * share:.1f} % only")
+
+
+def require_rhythm(areas: TimedCurve, rhythm: Rhythm | None) -> Rhythm:
+    """Refuse a clip that is shorter than a beat, or too sparse to see one."""
+    if rhythm is None:
+        raise InstanceError(Reason.NO_BEAT, "no heart rate was sent and the clip shows no complete cycle")
+    if areas.duration_ms < MIN_CYCLES * rhythm.cycle_ms:
+        detail = f"{areas.duration_ms:.0f} ms of frames, a beat lasts {rhythm.cycle_ms:.0f} ms"
+        raise InstanceError(Reason.SHORTER_THAN_A_BEAT, detail)
+    return rhythm
+
+
+def require_continuity(counted: TimedCurve, rhythm: Rhythm) -> None:
+    """Refuse outlines that leap about as they come, before anything steadies them."""
+    limits = np.maximum(MAX_STEP, MAX_STEP_PER_CYCLE * np.diff(counted.times_ms) / rhythm.cycle_ms)
+    leaps = float(np.mean(np.abs(np.diff(np.log(counted.values))) > limits))
+    if leaps > MAX_STEPS_SHARE:
+        _refuse_unstable(f"the area leaps between {100 * leaps:.0f} % of the frames")
+
+
+def require_stability(areas: TimedCurve, rhythm: Rhythm) -> None:
+    """Refuse outlines that leave gaps or jitter."""
+    unmeasured = len(areas.values) - int(np.sum(areas.measured))
+    if unmeasured > MAX_EMPTY_SHARE * len(areas.values):
+        _refuse_unstable(f"{unmeasured} of {len(areas.values)} frames have no credible outline")
+    if areas.longest_gap_ms > MAX_GAP * rhythm.cycle_ms:
+        reason = Reason.UNSTABLE_SEGMENTATION if unmeasured else Reason.NO_BEAT
+        detail = f"{areas.longest_gap_ms:.0f} ms without an outline in a cycle of {rhythm.cycle_ms:.0f} ms"
+        raise InstanceError(reason, detail)
+    residual = areas.values - areas.smoothed(rhythm.smoothing_ms)
+    roughness = float(np.sqrt(np.mean(residual**2))) / areas.swing
+    if roughness > MAX_ROUGHNESS:
+        _refuse_unstable(f"the area jitters by {100 * roughness:.0f} % of its swing")
+
+
+def _refuse_unstable(detail: str) -> None:
+    raise InstanceError(Reason.UNSTABLE_SEGMENTATION, detail)

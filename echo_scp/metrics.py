@@ -1,0 +1,173 @@
+"""Every metric of the node, in one table; the only names that /metrics shows.
+
+prometheus_client decides at its first import, by the environment, whether several processes share their values
+through a folder. So it is imported when the first value is recorded, never before: `prepare` may come any time earlier.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Counts up; the values of all processes, dead ones included, add up."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def add(self, amount: float = 1, **labels: str) -> None:
+        """Count `amount` more."""
+        _series(self.name, labels).inc(amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Is set; the value that any process set last is the value."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def set(self, value: float, **labels: str) -> None:
+        """Replace the value."""
+        _series(self.name, labels).set(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Distributes observations over `buckets` (upper bounds); the values of all processes add up."""
+
+    name: str
+    help: str
+    buckets: tuple[float, ...]
+    labels: tuple[str, ...] = ()
+
+    def observe(self, value: float, **labels: str) -> None:
+        """Record one observation."""
+        _series(self.name, labels).observe(value)
+
+    @contextmanager
+    def time(self, **labels: str) -> Iterator[None]:
+        """Observe the seconds that the block takes, also when it raises."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(time.perf_counter() - start, **labels)
+
+
+INSTANCES_RECEIVED = Counter(
+    "echo_scp_instances_received_total",
+    "C-STORE requests by outcome: stored, refused (the disk cannot take it), failed.",
+    ("outcome",),
+)
+RECEIVED_BYTES = Counter("echo_scp_received_bytes_total", "Data set bytes stored.")
+ASSOCIATIONS = Counter(
+    "echo_scp_associations_total",
+    "Incoming associations by what happened to them: accepted, rejected, released, aborted.",
+    ("outcome",),
+)
+SPOOL_BACKLOG = Gauge("echo_scp_spool_backlog_files", "Acknowledged instances that are not indexed yet.")
+STUDIES = Gauge("echo_scp_studies", "Studies by state.", ("state",))
+STAGE_DURATION = Histogram(
+    "echo_scp_stage_duration_seconds",
+    "Duration of one run of a stage.",
+    (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+    ("stage",),
+)
+CLIPS = Counter(
+    "echo_scp_clips_total",
+    "Analysed instances by outcome (measured, not_assessed) and the reason why there is no number.",
+    ("outcome", "reason"),
+)
+DELIVERIES = Counter(
+    "echo_scp_deliveries_total",
+    "Attempts to send a result, by destination and outcome: delivered, warning, refused, unreachable.",
+    ("destination", "outcome"),
+)
+QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait or run, by queue.", ("queue",))
+QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
+
+ALL: tuple[Counter | Gauge | Histogram, ...] = (
+    INSTANCES_RECEIVED,
+    RECEIVED_BYTES,
+    ASSOCIATIONS,
+    SPOOL_BACKLOG,
+    STUDIES,
+    STAGE_DURATION,
+    CLIPS,
+    DELIVERIES,
+    QUEUE_DEPTH,
+    QUEUE_AGE,
+)
+
+
+def prepare(folder: Path) -> None:
+    """Let this process and its children share their values in `folder`, emptied of those of an earlier run.
+
+    Called once by the composition root, before anything is recorded; in a child, which inherits the setting, it does
+    nothing. One folder per process tree. Raises RuntimeError when prometheus_client was imported without the setting.
+    """
+    if os.environ.get(FOLDER_VARIABLE) == str(folder):
+        return
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("metrics.prepare came after the first import of prometheus_client")
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.db"):
+        stale.unlink()
+    os.environ[FOLDER_VARIABLE] = str(folder)
+
+
+def render() -> bytes:
+    """Return every metric, of all processes when `prepare` was called, in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    with _lock:
+        registry, _ = _collectors()  # so that a metric without labels shows its zero before its first event
+    if FOLDER_VARIABLE in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+_lock = threading.Lock()  # the first value may be recorded by several threads at once
+
+
+def _series(name: str, labels: dict[str, str]) -> Any:  # noqa: ANN401 - Counter, Gauge or Histogram of prometheus_client
+    with _lock:
+        _, collectors = _collectors()
+    return collectors[name].labels(**labels) if labels else collectors[name]
+
+
+@cache
+def _collectors() -> tuple[Any, dict[str, Any]]:
+    """Build the whole table: (registry, name -> collector)."""
+    import prometheus_client as prometheus
+
+    registry = prometheus.CollectorRegistry()
+    collectors: dict[str, Any] = {}
+    for metric in ALL:
+        match metric:
+            case Counter(name, text, labels):
+                collectors[name] = prometheus.Counter(name, text, labels, registry=registry)
+            case Gauge(name, text, labels):
+                collectors[name] = prometheus.Gauge(
+                    name, text, labels, registry=registry, multiprocess_mode="mostrecent"
+                )
+            case Histogram(name, text, buckets, labels):
+                collectors[name] = prometheus.Histogram(name, text, labels, buckets=buckets, registry=registry)
+    return registry, collectors

@@ -1,0 +1,236 @@
+"""The composition root: configuration in, running node out. Owns processes, threads, signals and the stop order.
+
+Started in this order, stopped in the reverse: listener (needs only the spool), database, indexer, worker process, web.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import multiprocessing.connection
+import multiprocessing.process
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from echo_scp import __version__, logs, metrics
+from echo_scp.config import Config
+from echo_scp.database.connection import Database, migrate
+from echo_scp.database.embedded import embedded_server
+from echo_scp.errors import DatabaseUnavailableError, EchoScpError, StorageError
+from echo_scp.index import Indexer, IndexerThread
+from echo_scp.inference.catalogue import load_engines
+from echo_scp.jobs import JobQueue, apply_job_schema
+from echo_scp.receive.listener import Listener
+from echo_scp.spool import Spool
+from echo_scp.web.app import WebThread, build_app
+from echo_scp.worker import run_worker
+
+DATABASE_RETRY_S = 3.0
+WORKER_RESTART_S = 2.0
+WORKER_GRACE_S = 75.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNode:
+    """Where a running node is reached."""
+
+    dicom_port: int
+    web_port: int
+
+
+def serve(config: Config) -> None:
+    """Run the node until SIGTERM or SIGINT, then stop it in order."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with run_node(config, stop) as node:
+            if node is not None:
+                log.info("node.ready", dicom_port=node.dicom_port, web_port=node.web_port, version=__version__)
+                stop.wait()
+                log.info("node.stopping")
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    log.info("node.stopped")
+
+
+@contextmanager
+def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | None]:
+    """Start everything; yields None when `stop` was set while waiting for the database."""
+    logs.configure(config.log.level, config.log.format)
+    load_engines(config.analysis)  # a wrong engine folder is told at once, not by the first study
+    with ExitStack() as stack:
+        stack.enter_context(_only_node_in(config.data_folder))
+        metrics.prepare(config.data_folder / "metrics")
+        spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+        spooled = _Forward()
+        listener = stack.enter_context(Listener(config.receive, spool, spooled))
+        url = _open_database(config, stack, stop)
+        if url is None:
+            yield None
+            return
+        database = stack.enter_context(Database(url))
+        queue = stack.enter_context(JobQueue(url))
+        indexer = IndexerThread(
+            Indexer(spool, database, lambda uid: queue.schedule_analysis(uid, config.study.quiet_period_s))
+        )
+        spooled.target = indexer.wake
+        indexer.start()
+        stack.callback(indexer.stop)
+        worker = WorkerProcess(config, url)
+        worker.start()
+        stack.callback(worker.stop)
+        checks = {"database": database.ping, "worker": worker.is_alive}
+        web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
+        web.start()
+        stack.callback(web.stop)
+        yield RunningNode(listener.port, web.port)
+
+
+class _Forward:
+    """A callback whose receiver comes later: instances arrive before the indexer is there."""
+
+    def __init__(self) -> None:
+        self.target: Callable[[], None] | None = None
+
+    def __call__(self) -> None:
+        if self.target is not None:
+            self.target()
+
+
+@contextmanager
+def _only_node_in(folder: Path) -> Iterator[None]:
+    """Hold the data folder; two nodes in one would index the same spool."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "node.lock").open("w")
+    except OSError as error:
+        raise StorageError(f"data_folder {folder} cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"data_folder {folder} is in use by another node; give each its own") from error
+        yield
+
+
+def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> str | None:
+    """Return the URL of a migrated database; waits for a configured server as long as it takes."""
+    if not config.database.url:
+        url = stack.enter_context(embedded_server(config.data_folder / "postgresql"))
+        prepare_database(url)
+        return url
+    while not stop.is_set():
+        try:
+            prepare_database(config.database.url)
+        except DatabaseUnavailableError as error:
+            log.warning("node.waiting_for_database", detail=str(error))
+            stop.wait(DATABASE_RETRY_S)
+        else:
+            return config.database.url
+    return None
+
+
+def prepare_database(url: str) -> None:
+    """Bring the tables up to this version."""
+    migrate(url)
+    apply_job_schema(url)
+
+
+def _refresh(database: Database, spool: Spool) -> None:
+    """Set the gauges that are read from the state rather than counted."""
+    metrics.SPOOL_BACKLOG.set(len(spool.ready()))
+    try:
+        with database.transaction() as transaction:
+            states = dict.fromkeys(("receiving", "analysing", "reported", "failed"), 0)
+            states |= {str(state): int(str(count)) for state, count in transaction.rows("studies_by_state")}
+            queues = transaction.rows("queue_depth")
+    except DatabaseUnavailableError as error:
+        log.warning("metrics.database_unavailable", detail=str(error))
+        return
+    for state, count in states.items():
+        metrics.STUDIES.set(count, state=state)
+    for queue, depth, age_s in queues:
+        metrics.QUEUE_DEPTH.set(float(str(depth)), queue=str(queue))
+        metrics.QUEUE_AGE.set(float(str(age_s)), queue=str(queue))
+
+
+class WorkerProcess:
+    """The analysing process and the thread that starts it again when it dies."""
+
+    def __init__(self, config: Config, url: str) -> None:
+        self._config = config
+        self._url = url
+        self._stopping = threading.Event()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._thread = threading.Thread(target=self._supervise, name="worker-supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Start the process, and keep it alive."""
+        self._start_process()
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether the process runs at this moment."""
+        return self._process is not None and self._process.is_alive()
+
+    def stop(self) -> None:
+        """Let the jobs in hand finish; kill the process when they do not. What was left is done at the next start."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.is_alive():
+            process.terminate()
+            process.join(WORKER_GRACE_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._thread.join()
+
+    def _start_process(self) -> None:
+        # spawn: a fork of a process with threads, pools and a database connection is undefined.
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_work, args=(self._config, self._url), name="echo-scp-worker")
+        self._process.start()
+
+    def _supervise(self) -> None:
+        while not self._stopping.is_set():
+            process = self._process
+            assert process is not None
+            process.join(0.5)
+            if process.is_alive() or self._stopping.is_set():
+                continue
+            log.error("worker.died", exit_code=process.exitcode)
+            if not self._stopping.wait(WORKER_RESTART_S):
+                self._start_process()
+
+
+def _work(config: Config, url: str) -> None:
+    """The worker process. It ends with the node, also when that is killed: it must never outlive its supervisor."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_die_with, args=(parent.sentinel,), name="parent-watch", daemon=True).start()
+    logs.configure(config.log.level, config.log.format)
+    try:
+        run_worker(config, url, alone=not config.database.url)
+    except EchoScpError as error:
+        log.error("worker.failed", detail=str(error))
+        raise SystemExit(1) from error
+
+
+def _die_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,88 @@
+"""A study's result for the terminal, with Rich, from its results.json (docs/results.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+Results = Mapping[str, Any]  # the parsed file
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of a synthetic clip."""
+
+    edv_ml: float
+    esv_ml: float
+    ef_percent: float
+
+
+def read_results(path: Path) -> Results:
+    """Return the content of a results.json."""
+    content: Results = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def clip_table(results: Results, title: str, truths: Mapping[str, Truth] | None = None) -> Table:
+    """Return one row per instance; `truths` by SOP Instance UID adds the true volumes and EF."""
+    table = Table(title=title, title_justify="left")
+    for name in ("instance", "view", "conf.", "beats", "EDV mL", "ESV mL", "EF %"):
+        table.add_column(name, justify="left" if name in {"instance", "view"} else "right", no_wrap=True)
+    if truths:
+        table.add_column("truth EDV/ESV/EF", justify="right", no_wrap=True)
+    table.add_column("measured, or why not", overflow="fold", min_width=24)
+    for clip in results["instances"]:
+        cells = [escape(_name(clip)), *_view(clip), *_numbers(clip["measurement"])]
+        if truths:
+            cells.append(_truth(truths.get(clip["sop_instance_uid"])))
+        table.add_row(*cells, _eligibility(clip))
+    return table
+
+
+def study_lines(results: Results) -> Iterator[str]:
+    """Yield the headline and the grades."""
+    result = results["result"]
+    if not result["assessed"]:
+        yield f"[bold]EF not assessed[/] ({result['reason']}): {escape(result['detail'])}"
+        return
+    volumes = "volumes not calibrated"
+    if result["edv_ml"] is not None:
+        volumes = f"EDV {result['edv_ml']:.0f} mL, ESV {result['esv_ml']:.0f} mL"
+    beats = f"{result['beat_count']} beat{'s' if result['beat_count'] != 1 else ''}"
+    method = result["method"].replace("_", " ")
+    yield f"[bold]EF {result['ef_percent']:.0f} %[/] ({result['view']}, {method}, {beats}); {volumes}"
+    for grade in results["assessment"]:
+        yield f"  {grade['scale']}: {grade['grade']}"
+
+
+def _name(clip: Results) -> str:
+    return f"{clip['instance_number'] or '-'} {clip['description']}"[:24]
+
+
+def _view(clip: Results) -> tuple[str, str]:
+    return ("-", "-") if clip["view"] is None else (clip["view"], f"{clip['view_confidence']:.2f}")
+
+
+def _numbers(measured: Results | None) -> tuple[str, ...]:
+    if measured is None:
+        return ("-", "-", "-", "-")
+    volumes = ("uncal." if measured[key] is None else f"{measured[key]:.0f}" for key in ("edv_ml", "esv_ml"))
+    return (str(len(measured["beats"])), *volumes, f"{measured['ef_percent']:.0f}")
+
+
+def _truth(truth: Truth | None) -> str:
+    return "-" if truth is None else f"{truth.edv_ml:.0f} / {truth.esv_ml:.0f} / {truth.ef_percent:.0f}"
+
+
+def _eligibility(clip: Results) -> str:
+    refusal = clip["not_assessed"]
+    if refusal is not None:
+        return f"[yellow]{refusal['reason']}[/]: {escape(refusal['detail'])}"
+    flags = ", ".join(sorted({flag["flag"] for flag in clip["flags"]}))
+    return f"[green]measured[/]{f' ({flags})' if flags else ''}"

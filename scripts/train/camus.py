@@ -1,0 +1,61 @@
+"""Read the CAMUS frames and give them back their shape: the files hold them stretched to a square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from echo_scp.inference.letterbox import Letterbox
+from echo_scp.model import PixelSpacing, Region
+
+LABELS = ("background", "lv_cavity", "lv_myocardium", "left_atrium")
+
+
+@dataclass(frozen=True)
+class LabelledFrames:
+    """Square isotropic frames (N, S, S) with labels of the same shape; `boxes` undo the letterbox."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    boxes: tuple[Letterbox, ...]
+    source_images: NDArray[np.uint8]
+    source_labels: NDArray[np.uint8]
+    patients: NDArray[np.str_]
+    phases: NDArray[np.str_]
+
+
+def read(path: Path, split: str | None, size: int) -> LabelledFrames:
+    """Return the frames of one split (None: all of the file) letterboxed to `size`."""
+    with np.load(path) as file:
+        meta = file["meta"]
+        chosen = np.full(len(meta), True) if split is None else meta["split"] == split
+        meta, images, labels = meta[chosen], file["images"][chosen], file["labels"][chosen]
+    height, width = images.shape[1:]
+    boxes = tuple(
+        Letterbox.fit(
+            Region(0, 0, width, height, PixelSpacing(float(row["mm_per_px_y"]), float(row["mm_per_px_x"]))), size
+        )
+        for row in meta
+    )
+    return LabelledFrames(
+        images=np.stack([_fit(image, box, cv2.INTER_AREA) for image, box in zip(images, boxes, strict=True)]),
+        labels=np.stack([_fit(label, box, cv2.INTER_NEAREST) for label, box in zip(labels, boxes, strict=True)]),
+        boxes=boxes,
+        source_images=images,
+        source_labels=labels,
+        patients=meta["patient"],
+        phases=meta["phase"],
+    )
+
+
+def _fit(image: NDArray[np.uint8], box: Letterbox, interpolation: int) -> NDArray[np.uint8]:
+    square = np.zeros((box.size, box.size), dtype=np.uint8)
+    left, top = (box.size - box.width) // 2, (box.size - box.height) // 2
+    square[top : top + box.height, left : left + box.width] = cv2.resize(
+        image, (box.width, box.height), interpolation=interpolation
+    )
+    return square

@@ -1,0 +1,89 @@
+"""Write an engine folder: the ONNX artefact, and the manifest that describes it with measured numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class EngineFolder:
+    """What the manifest says beside the metrics."""
+
+    path: Path
+    name: str
+    version: str
+    task: str
+    licence: str
+    size: int
+    labels: tuple[str, ...]
+    data: str
+    script: str
+    seed: int
+    views: tuple[str, ...] = ()
+    decision: dict[str, float | int] = field(default_factory=dict)
+
+
+def write_engine(folder: EngineFolder, model: nn.Module, metrics: dict[str, float]) -> None:
+    """Export `model`, compare ONNX Runtime with torch, write `model.onnx` and `manifest.toml`."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    artefact = folder.path / "model.onnx"
+    _export(model.eval().to(memory_format=torch.contiguous_format), artefact, folder.size)
+    digest = hashlib.sha256(artefact.read_bytes()).hexdigest()
+    (folder.path / "manifest.toml").write_text(_manifest(folder, digest, metrics), encoding="utf-8")
+    print(f"{folder.path}: {artefact.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
+
+
+def _export(model: nn.Module, artefact: Path, size: int) -> None:
+    example = torch.rand(2, 1, size, size)
+    torch.onnx.export(
+        model,
+        (example,),
+        str(artefact),
+        input_names=["frames"],
+        output_names=["logits"],
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=512)},),
+        opset_version=18,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(str(artefact), providers=["CPUExecutionProvider"])
+    for batch in (1, 5):
+        x = torch.rand(batch, 1, size, size)
+        with torch.no_grad():
+            expected = model(x).numpy()
+        (actual,) = session.run(["logits"], {"frames": x.numpy()})
+        difference = float(np.abs(actual - expected).max())
+        if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise SystemExit(f"{artefact}: ONNX Runtime differs from torch by {difference}")
+
+
+def _manifest(folder: EngineFolder, digest: str, metrics: dict[str, float]) -> str:
+    labels = ", ".join(f'"{label}"' for label in folder.labels)
+    lines = [
+        "schema = 1",
+        f'name = "{folder.name}"',
+        f'version = "{folder.version}"',
+        f'task = "{folder.task}"',
+        'artefact = "model.onnx"',
+        f'sha256 = "{digest}"',
+        f'licence = "{folder.licence}"',
+    ]
+    if folder.views:
+        lines.append("views = [" + ", ".join(f'"{view}"' for view in folder.views) + "]")
+    lines += ["", "[input]", 'tensor = "frames"', f"size = {folder.size}", "mean = 0.0", "std = 1.0"]
+    lines += ["", "[output]", 'tensor = "logits"', f"labels = [{labels}]"]
+    if folder.decision:
+        lines += ["", "[decision]", *(f"{key} = {value}" for key, value in folder.decision.items())]
+    lines += ["", "[training]", f'data = "{folder.data}"', f'script = "{folder.script}"', f"seed = {folder.seed}"]
+    lines += ["", "[metrics]", *(f"{key} = {value}" for key, value in metrics.items())]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,166 @@
+"""Train the `lv-apical` engine: LV cavity, myocardium and left atrium in A4C and A2C.
+
+    pip install '.[train]'
+    python scripts/train/lv_apical.py --data FOLDER --out engines/lv-apical
+
+FOLDER holds camus-a4c.npz and camus-a2c.npz (CAMUS frames as arrays `images`, `labels`, `meta`). About an hour on two
+cores. The weights with the best mean Dice on the valid patients are kept; the A2C patients are only tested on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from pathlib import Path
+
+import augment
+import camus
+import numpy as np
+import torch
+from engine_folder import EngineFolder, write_engine
+from network import UNet
+from numpy.typing import NDArray
+from phantom_frames import random_frame
+from segmentation_scores import Scores, score
+from torch.nn import functional
+
+from echo_scp.model import View
+
+SIZE = 160
+SOURCE_SIZE = 256
+STRUCTURES = (1, 2, 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with camus-a4c.npz and camus-a2c.npz")
+    parser.add_argument("--out", type=Path, required=True, help="engine folder to write")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=36)
+    parser.add_argument("--phantoms", type=int, default=400, help="phantom frames in the pool")
+    parser.add_argument("--phantom-share", type=float, default=0.12, help="phantom frames per real frame in an epoch")
+    parser.add_argument("--checkpoint", type=Path, default=Path("build/lv-apical.pt"))
+    parser.add_argument("--export-only", action="store_true", help="write the engine folder from the checkpoint")
+    arguments = parser.parse_args()
+    torch.manual_seed(arguments.seed)
+    arguments.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    valid = camus.read(arguments.data / "camus-a4c.npz", "valid", SIZE)
+    if not arguments.export_only:
+        train(arguments, valid)
+    model = UNet(len(camus.LABELS))
+    model.load_state_dict(torch.load(arguments.checkpoint, weights_only=True))
+    test = camus.read(arguments.data / "camus-a2c.npz", None, SIZE)
+    write(arguments, model.eval(), score(model, valid), score(model, test))
+
+
+def train(arguments: argparse.Namespace, valid: camus.LabelledFrames) -> None:
+    """Run the epochs; keep the averaged weights with the best mean Dice on `valid`."""
+    rng = np.random.default_rng(arguments.seed)
+    real = camus.read(arguments.data / "camus-a4c.npz", "train", SOURCE_SIZE)
+    images, labels = add_phantoms(real, arguments.phantoms, rng)
+    per_epoch = len(real.images) + round(arguments.phantom_share * len(real.images))
+    batch = 16
+    steps = per_epoch // batch
+    model = UNet(len(camus.LABELS)).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(model)
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=3e-3, total_steps=arguments.epochs * steps + 1, pct_start=0.2
+    )
+    best, started = 0.0, time.monotonic()
+    for epoch in range(1, arguments.epochs + 1):
+        order = epoch_order(len(real.images), len(images), per_epoch, rng)
+        losses = []
+        for chosen in np.array_split(order[: steps * batch], steps):
+            loss = learn(model, optimiser, *make_batch(images[chosen], labels[chosen], rng))
+            schedule.step()
+            follow(average, model)
+            losses.append(loss)
+        if epoch % 2 == 0 or epoch == arguments.epochs:
+            scores = score(average, valid)
+            kept = scores.mean_dice > best
+            if kept:
+                best = scores.mean_dice
+                torch.save(average.state_dict(), arguments.checkpoint)
+            print(
+                f"epoch {epoch} loss {np.mean(losses):.4f} {scores.line} kept {kept} {time.monotonic() - started:.0f} s",
+                flush=True,
+            )
+
+
+def add_phantoms(
+    real: camus.LabelledFrames, count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the real frames followed by `count` phantom frames, half A4C and half A2C."""
+    drawn = [random_frame((View.A4C, View.A2C)[k % 2], SOURCE_SIZE, rng) for k in range(count)]
+    images = np.concatenate([real.images, np.stack([image for image, _ in drawn])])
+    return images, np.concatenate([real.labels, np.stack([labels for _, labels in drawn])])
+
+
+def epoch_order(real: int, total: int, per_epoch: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Every real frame once, and a draw of phantoms."""
+    phantoms = rng.choice(np.arange(real, total), per_epoch - real, replace=False)
+    return rng.permutation(np.concatenate([np.arange(real), phantoms]))
+
+
+def make_batch(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    pairs = [augment.augment(image, label, SIZE, rng) for image, label in zip(images, labels, strict=True)]
+    x = torch.from_numpy(np.stack([image for image, _ in pairs])[:, None])
+    y = torch.from_numpy(np.stack([label for _, label in pairs]).astype(np.int64))
+    return x.contiguous(memory_format=torch.channels_last), y
+
+
+def learn(model: UNet, optimiser: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> float:
+    model.train()
+    logits = model(x)
+    loss = functional.cross_entropy(logits, y) + dice_loss(logits, y)
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    return float(loss.detach())
+
+
+def dice_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    probabilities = logits.softmax(1)
+    truth = functional.one_hot(y, logits.shape[1]).permute(0, 3, 1, 2).float()
+    overlap = (probabilities * truth).sum((0, 2, 3))
+    total = (probabilities + truth).sum((0, 2, 3))
+    return 1 - (2 * overlap[1:] / (total[1:] + 1)).mean()
+
+
+@torch.no_grad()
+def follow(average: UNet, model: UNet, decay: float = 0.995) -> None:
+    """Move the averaged weights towards the model's; running statistics are averaged too."""
+    ours, theirs = average.state_dict(), model.state_dict()
+    for name, value in ours.items():
+        if value.dtype.is_floating_point:
+            value.lerp_(theirs[name], 1 - decay)
+        else:
+            value.copy_(theirs[name])
+
+
+def write(arguments: argparse.Namespace, model: UNet, valid: Scores, test: Scores) -> None:
+    """Export the network and write its manifest and metrics."""
+    folder = EngineFolder(
+        path=arguments.out,
+        name="lv-apical",
+        version="1.0.0",
+        task="segmentation",
+        licence="CC-BY-NC-SA-4.0",
+        views=("A4C", "A2C"),
+        size=SIZE,
+        labels=camus.LABELS,
+        data="CAMUS A4C, 399 patients at ED and ES (Leclerc et al., IEEE TMI 38(9) 2019), and synthetic phantom frames",
+        script="scripts/train/lv_apical.py",
+        seed=arguments.seed,
+    )
+    metrics = valid.metrics("camus_a4c_valid") | test.metrics("camus_a2c_test")
+    write_engine(folder, model, metrics)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Heart rate by what the machine says, else by the curve; systoles at any rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from echo_scp.measure.curve import TimedCurve
+from echo_scp.measure.rhythm import find_rhythm, find_systoles, rr_variation
+
+
+def areas_of(phantom):
+    return TimedCurve.of(phantom.frame_times_ms, phantom.volumes_ml ** (2 / 3))
+
+
+def rhythm_of(phantom):
+    return find_rhythm(phantom.clip(), areas_of(phantom))
+
+
+def test_heart_rate_of_the_machine_is_believed(make_phantom):
+    """A told rate sets the cycle and is not called estimated."""
+    rhythm = rhythm_of(make_phantom(heart_rate_bpm=75))
+
+    assert rhythm.cycle_ms == pytest.approx(800)
+    assert not rhythm.estimated
+
+
+def test_r_waves_set_the_cycle_and_the_told_rate_is_reported(make_phantom):
+    """The heart beats at 60 in this clip, whatever the average the machine shows."""
+    rhythm = rhythm_of(make_phantom(heart_rate_bpm=60, told_heart_rate_bpm=66.0, r_waves=True))
+
+    assert rhythm.cycle_ms == pytest.approx(1000)
+    assert rhythm.heart_rate_bpm == 66.0
+
+
+def test_r_waves_alone_give_the_heart_rate(make_phantom):
+    """Two R waves are enough; this is no estimate."""
+    rhythm = rhythm_of(make_phantom(heart_rate_bpm=60, told_heart_rate_bpm=None, r_waves=True))
+
+    assert rhythm.heart_rate_bpm == pytest.approx(60)
+    assert not rhythm.estimated
+
+
+@pytest.mark.parametrize("heart_rate_bpm", [40, 70, 120, 160, 200])
+def test_missing_heart_rate_is_estimated_from_the_curve(make_phantom, heart_rate_bpm):
+    """The period of the curve gives the rate within 3 %, beyond 150 per minute too."""
+    rhythm = rhythm_of(make_phantom(heart_rate_bpm=heart_rate_bpm, told_heart_rate_bpm=None, frame_rate_hz=50))
+
+    assert rhythm.heart_rate_bpm == pytest.approx(heart_rate_bpm, rel=0.03)
+    assert rhythm.estimated
+
+
+@pytest.mark.parametrize("told", [0.0, -5.0, 999.0])
+def test_impossible_heart_rate_is_as_good_as_none(make_phantom, told):
+    """0 means absent; nonsense is not used either."""
+    rhythm = rhythm_of(make_phantom(told_heart_rate_bpm=told))
+
+    assert rhythm.estimated
+    assert rhythm.heart_rate_bpm == pytest.approx(70, rel=0.03)
+
+
+def test_no_rate_is_assumed_when_none_shows(make_phantom):
+    """Less than a cycle and no told rate: there is no rhythm, not a default one."""
+    assert rhythm_of(make_phantom(beats=0.7, first_phase=0.0, told_heart_rate_bpm=None)) is None
+
+
+@pytest.mark.parametrize("heart_rate_bpm", [40, 90, 150, 180, 220])
+def test_every_systole_is_found_once(make_phantom, heart_rate_bpm):
+    """Five beats show five systoles, 0.38 of a cycle after each R wave."""
+    phantom = make_phantom(heart_rate_bpm=heart_rate_bpm, beats=5, frame_rate_hz=60)
+
+    systoles = find_systoles(areas_of(phantom), rhythm_of(phantom))
+
+    expected = (np.arange(5) + 0.25 + 0.38) * phantom.cycle_ms
+    assert systoles == pytest.approx(expected, abs=0.05 * phantom.cycle_ms)
+
+
+def test_clip_that_ends_in_mid_systole_shows_no_systole_there(make_phantom):
+    """The last frame is the smallest seen, but it is no minimum."""
+    phantom = make_phantom(beats=1.45, first_phase=-0.25)
+
+    assert len(find_systoles(areas_of(phantom), rhythm_of(phantom))) == 1
+
+
+def test_systole_counts_though_the_clip_ends_soon_after(make_phantom):
+    """A third of the refilling is enough to see where the LV was smallest."""
+    phantom = make_phantom(beats=0.95, first_phase=-0.3)
+
+    assert len(find_systoles(areas_of(phantom), rhythm_of(phantom))) == 1
+
+
+def test_regular_beats_do_not_vary(make_phantom):
+    """Equal systoles give a variation of about nothing."""
+    phantom = make_phantom(beats=6)
+
+    variation = rr_variation(phantom.clip(), find_systoles(areas_of(phantom), rhythm_of(phantom)))
+    assert variation < 0.03
+
+
+def test_variation_needs_three_intervals(make_phantom):
+    """Two intervals say nothing about the rhythm."""
+    assert rr_variation(make_phantom().clip(), np.array([0.0, 500.0, 1500.0])) is None
+
+
+def test_irregular_systoles_vary(make_phantom):
+    """SD / mean of 600, 1000 and 800 ms is 25 %."""
+    assert rr_variation(make_phantom().clip(), np.array([0.0, 600.0, 1600.0, 2400.0])) == pytest.approx(0.25)

@@ -1,0 +1,383 @@
+"""The report of a study: numbers with their contours, and the reasons where there are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
+
+from echo_scp.config import ReportConfig
+from echo_scp.model import NotAssessed, Reason, StudyAnalysis, View, VolumeMethod
+from echo_scp.report import PredecessorReference, build_seg, build_sr
+from tests.unit.report.builders import (
+    NOW,
+    make_clip_analysis,
+    make_header,
+    make_refused_analysis,
+    make_study_analysis,
+)
+from tests.unit.report.validators import dciodvfy_errors, dsrdump, encode, read_back
+
+PREDECESSOR = PredecessorReference("1.2.3", "1.2.3.4", "1.2.3.4.5", Comprehensive3DSRStorage)
+RETIRED_ULTRASOUND_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3"
+EF_A4C, EDV_A4C, ESV_A4C = (Code(value, "LN", "") for value in ("79993-2", "79999-9", "80004-5"))
+EF_A2C = Code("79992-4", "LN", "")
+EF, EDV = Code("18043-0", "LN", ""), Code("18026-5", "LN", "")
+HEART_RATE = Code("8867-4", "LN", "")
+
+VARIANTS = {
+    "calibrated": lambda: make_study_analysis(),
+    "uncalibrated": lambda: make_study_analysis(make_clip_analysis(calibrated=False)),
+    "several clips": lambda: make_study_analysis(
+        make_clip_analysis(1), make_clip_analysis(2, view=View.A2C), make_refused_analysis()
+    ),
+    "nothing assessed": lambda: make_study_analysis(make_refused_analysis()),
+    "japanese": lambda: make_study_analysis(
+        make_clip_analysis(
+            header=make_header(SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientName="Yamada^Tarou=山田^太郎")
+        )
+    ),
+    "sparse": lambda: make_study_analysis(
+        make_clip_analysis(
+            header=make_header(PatientID=None, PatientName=None, StudyDate=None, StudyTime=None, PatientSex=None)
+        )
+    ),
+    "other words": lambda: make_study_analysis(make_refused_analysis(detail="Größe unbekannt")),
+}
+
+
+def make_sr(study: StudyAnalysis | None = None, **changes: object) -> Dataset:
+    """Return the report with a Segmentation of each measured clip in the evidence."""
+    study = study or make_study_analysis()
+    config = ReportConfig(research_use=bool(changes.pop("research_use", True)))
+    segs = [build_seg(analysis, study, config, NOW) for analysis in study.clips if analysis.segmentation is not None]
+    return build_sr(study, segs, config, NOW, **changes)
+
+
+def groups_of(ds: Dataset) -> list[highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
+    """Return the measurement groups as another program finds them."""
+    report = highdicom.sr.srread(BytesIO(encode(ds)))
+    return list(report.content.get_planar_roi_measurement_groups())
+
+
+def group_named(ds: Dataset, label: str) -> highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    return next(group for group in groups_of(ds) if group.tracking_identifier == label)
+
+
+def number(group: highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations, name: Code) -> tuple[float, str] | None:
+    """Return value and UCUM unit of a measurement; None when the group has not got it."""
+    found = group.get_measurements(name)
+    return (float(found[0].value), found[0].unit.value) if found else None
+
+
+def texts_of(ds: Dataset) -> list[str]:
+    return [str(element.value) for element in ds.iterall() if element.keyword == "TextValue"]
+
+
+@pytest.mark.parametrize("make_study", VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.mark.parametrize("sop_class_uid", [Comprehensive3DSRStorage, ComprehensiveSRStorage], ids=["3D", "plain"])
+def test_dciodvfy_finds_no_error(make_study, sop_class_uid: str, tmp_path: Path) -> None:
+    """The report conforms to its IOD whatever is in it."""
+    report = make_sr(make_study(), sop_class_uid=sop_class_uid, predecessor=PREDECESSOR)
+
+    assert dciodvfy_errors(report, tmp_path) == []
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize("make_study", VARIANTS.values(), ids=VARIANTS.keys())
+def test_dcmtk_reads_the_tree(make_study, tmp_path: Path) -> None:
+    """A second implementation checks value types and relationships while it prints them."""
+    tree = dsrdump(make_sr(make_study(), predecessor=PREDECESSOR), tmp_path)
+
+    assert "Completion Flag     : COMPLETE" in tree
+    assert "Verification Flag   : UNVERIFIED" in tree
+    assert "LV ejection fraction" in tree
+
+
+@pytest.mark.dcmtk
+def test_dcmtk_prints_a_japanese_name(tmp_path: Path) -> None:
+    """The three groups of the name are decodable by others."""
+    assert "山田^太郎" in dsrdump(make_sr(VARIANTS["japanese"]()), tmp_path)
+
+
+def test_every_measurement_group_has_a_contour() -> None:
+    """A group without coordinates stops OHIF."""
+    groups = groups_of(make_sr(VARIANTS["several clips"]()))
+
+    assert len(groups) == 1 + 2 * 2 * 2
+    assert all(group.roi is not None for group in groups)
+
+
+def test_the_study_s_numbers_come_first_with_method_and_derivation() -> None:
+    """The headline is read without adding anything up."""
+    study = make_study_analysis()
+
+    first = groups_of(make_sr(study))[0]
+
+    assert first.tracking_identifier == "LV ejection fraction"
+    assert number(first, EF_A4C) == (round(study.result.ef_percent, 1), "%")
+    assert number(first, EDV_A4C) == (117.8, "mL")
+    assert number(first, ESV_A4C) == (round(study.result.esv_ml, 1), "mL")
+    measured = first.get_measurements(EF_A4C)[0]
+    assert (measured.method.value, measured.derivation.value) == ("125208", "373098007")
+
+
+def test_a_result_of_one_beat_is_no_mean() -> None:
+    """A derivation is claimed only where something was averaged."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, beat_count=1))
+
+    assert groups_of(make_sr(study))[0].get_measurements(EF_A4C)[0].derivation is None
+
+
+def test_an_area_length_result_reports_under_the_generic_names() -> None:
+    """The names per view mean method of disks."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, method=VolumeMethod.AREA_LENGTH_SINGLE_PLANE))
+
+    first = groups_of(make_sr(study))[0]
+
+    assert number(first, EF_A4C) is None
+    assert number(first, EF) == (round(study.result.ef_percent, 1), "%")
+    assert first.get_measurements(EF)[0].method.value == "125205"
+
+
+def test_a_beat_has_its_numbers_on_its_frames() -> None:
+    """End-diastole carries EDV and heart rate, end-systole ESV and EF, each on its own frame number."""
+    study = make_study_analysis()
+    beat = study.clips[0].measurement.beats[1]
+
+    report = make_sr(study)
+
+    diastole = group_named(report, "LV endocardium ED, A4C beat 2")
+    systole = group_named(report, "LV endocardium ES, A4C beat 2")
+    assert number(diastole, Code("399109006", "SCT", "")) == (35.34, "cm2")
+    assert number(diastole, Code("18077-8", "LN", "")) == (9.0, "cm")
+    assert number(diastole, EDV_A4C) == (117.8, "mL")
+    assert number(diastole, EDV) == (117.8, "mL")
+    assert number(diastole, HEART_RATE) == (75.0, "/min")
+    assert number(systole, ESV_A4C) == (round(beat.end_systole.disks_ml, 1), "mL")
+    assert number(systole, EF_A4C) == (round(beat.ef_percent, 1), "%")
+    assert number(systole, EF) == (55.5, "%")
+    assert frame_numbers(diastole) == [beat.end_diastole.frame_index + 1]
+    assert frame_numbers(systole) == [beat.end_systole.frame_index + 1]
+
+
+def frame_numbers(group: highdicom.sr.PlanarROIMeasurementsAndQualitativeEvaluations) -> list[int]:
+    item = group.roi.ContentSequence[0].ReferencedSOPSequence[0].ReferencedFrameNumber
+    return [int(item)]
+
+
+def test_a_contour_is_the_measured_one_and_closed() -> None:
+    """Column before row, first point repeated at the end."""
+    study = make_study_analysis()
+    contour = study.clips[0].measurement.beats[0].end_diastole.contour
+
+    drawn = group_named(make_sr(study), "LV endocardium ED, A4C beat 1").roi.value
+
+    assert np.array_equal(drawn[0], drawn[-1])
+    assert drawn[:-1] == pytest.approx(contour, abs=1e-4)
+
+
+def test_a_contour_that_is_closed_already_is_not_closed_twice() -> None:
+    """The last point is there once."""
+    study = make_study_analysis()
+    (analysis,) = study.clips
+    beat = analysis.measurement.beats[0]
+    ring = np.vstack([beat.end_diastole.contour, beat.end_diastole.contour[:1]])
+    beat = replace(beat, end_diastole=replace(beat.end_diastole, contour=ring))
+    analysis = replace(analysis, measurement=replace(analysis.measurement, beats=(beat,)))
+
+    drawn = group_named(make_sr(replace(study, clips=(analysis,))), "LV endocardium ED, A4C beat 1").roi.value
+
+    assert len(drawn) == len(ring)
+
+
+def test_view_and_cycle_point_are_coded() -> None:
+    """A program finds the A2C end-systoles without reading labels."""
+    group = group_named(make_sr(VARIANTS["several clips"]()), "LV endocardium ES, A2C beat 1")
+
+    evaluations = {item.name.value: item.value.value for item in group.get_qualitative_evaluations()}
+    assert evaluations["111031"] == "399232001"
+    assert evaluations["272518008"] == "416430001"
+    assert number(group, EF_A2C) is not None
+
+
+def test_an_uncalibrated_clip_gives_an_ejection_fraction_and_nothing_in_millilitres() -> None:
+    """A volume from an unknown spacing is a wrong number."""
+    report = make_sr(VARIANTS["uncalibrated"]())
+
+    units = {m.unit.value for group in groups_of(report) for m in group.get_measurements()}
+    assert units == {"%", "/min"}
+    assert "mL" not in "".join(texts_of(report))
+    assert any("not calibrated" in text for text in texts_of(report))
+
+
+def test_grades_and_thresholds_are_said() -> None:
+    """Each scale speaks for itself."""
+    texts = texts_of(make_sr())
+
+    assert "ASE/EACVI 2015, men: normal." in texts
+    assert "BSE 2020: normal." in texts
+    assert "LV ejection fraction is below 50 %, 45 %." in texts
+
+
+def test_a_refused_clip_is_named_with_its_reason() -> None:
+    """A reader sees what was not assessed, and why."""
+    texts = texts_of(make_sr(VARIANTS["several clips"]()))
+
+    assert "Series 2, instance 9: not assessed: colour_doppler: colour in 40 % of the region." in texts
+
+
+def test_a_flag_on_a_clip_is_said_with_its_values() -> None:
+    """A number is not separated from the doubt about it."""
+    texts = texts_of(make_sr(VARIANTS["uncalibrated"]()))
+
+    assert any("no_calibration: no region states a spacing in cm." in text for text in texts)
+
+
+def test_without_any_contour_the_report_is_text() -> None:
+    """TID 5200 says what was not assessed; a TID 1500 without contours would stop viewers."""
+    report = make_sr(VARIANTS["nothing assessed"]())
+
+    assert report.SOPClassUID == ComprehensiveSRStorage
+    assert report.ConceptNameCodeSequence[0].CodeValue == "125200"
+    assert report.ContentTemplateSequence[0].TemplateIdentifier == "5200"
+    texts = texts_of(report)
+    assert "LV ejection fraction not assessed: no_eligible_clip: no clip shows the left ventricle." in texts
+    assert "Series 2, instance 9: not assessed: colour_doppler: colour in 40 % of the region." in texts
+    assert f"Engine lv-apical 1.2.0 sha256:{'cd' * 32}." in texts
+
+
+def test_contours_without_a_result_of_the_study_are_still_reported() -> None:
+    """A clip may be measured and the study refused; then there is no headline group."""
+    study = make_study_analysis(result=NotAssessed(Reason.UNSTABLE_SEGMENTATION, "beats differ"), assessment=None)
+
+    report = make_sr(study)
+
+    assert [group.tracking_identifier for group in groups_of(report)][0] == "LV endocardium ED, A4C beat 1"
+    assert "LV ejection fraction not assessed: unstable_segmentation: beats differ." in texts_of(report)
+
+
+def test_it_says_research_use_until_configured_otherwise() -> None:
+    """The content and the list of series both say it."""
+    assert "Research use only. Not for diagnosis or treatment." in texts_of(make_sr())
+    assert "research use" in make_sr().SeriesDescription
+    assert "esearch use" not in encode(make_sr(research_use=False)).decode("latin-1")
+
+
+def test_the_evidence_names_every_instance_and_segmentation() -> None:
+    """Also the refused ones were looked at; a Segmentation is in the evidence and nowhere in the content."""
+    report = make_sr(VARIANTS["several clips"]())
+
+    classes = [
+        item.ReferencedSOPClassUID.name
+        for series in report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ]
+    assert sorted(classes) == ["Segmentation Storage"] * 2 + ["Ultrasound Multi-frame Image Storage"] * 3
+    referenced = {
+        element.value for element in report.ContentSequence[-2].iterall() if element.keyword == "ReferencedSOPClassUID"
+    }
+    assert "Segmentation Storage" not in {uid.name for uid in referenced}
+
+
+def test_a_source_of_a_retired_class_is_referenced_as_what_it_is() -> None:
+    """The class that highdicom was told does not leak into a reference."""
+    header = make_header(SOPClassUID=RETIRED_ULTRASOUND_MULTI_FRAME)
+    study = make_study_analysis(make_clip_analysis(header=header))
+
+    report = read_back(build_sr(study, [], ReportConfig(), NOW))
+
+    classes = {element.value for element in report.iterall() if element.keyword == "ReferencedSOPClassUID"}
+    assert classes == {RETIRED_ULTRASOUND_MULTI_FRAME}
+
+
+def test_flags_say_complete_preliminary_and_unverified() -> None:
+    """A machine finished it, and no physician has signed it."""
+    report = make_sr()
+
+    assert (report.CompletionFlag, report.PreliminaryFlag, report.VerificationFlag) == (
+        "COMPLETE",
+        "PRELIMINARY",
+        "UNVERIFIED",
+    )
+
+
+def test_a_revision_names_its_predecessor() -> None:
+    """An archive can show that the earlier report is superseded."""
+    report = make_sr(make_study_analysis(revision=2), predecessor=PREDECESSOR)
+
+    (study,) = report.PredecessorDocumentsSequence
+    assert study.StudyInstanceUID == "1.2.3"
+    assert study.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3.4"
+    (item,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert (item.ReferencedSOPInstanceUID, item.ReferencedSOPClassUID) == ("1.2.3.4.5", Comprehensive3DSRStorage)
+
+
+def test_a_first_report_and_a_repeated_one_have_no_predecessor() -> None:
+    """A revision on the same inputs is the same document, and no document precedes itself."""
+    first = make_sr()
+    itself = PredecessorReference(
+        first.StudyInstanceUID, first.SeriesInstanceUID, first.SOPInstanceUID, first.SOPClassUID
+    )
+
+    again = make_sr(make_study_analysis(revision=2), predecessor=itself)
+
+    assert "PredecessorDocumentsSequence" not in first
+    assert encode(again) == encode(first)
+
+
+def test_the_two_classes_are_two_instances_in_two_series() -> None:
+    """A destination that got both can tell them apart."""
+    one, other = make_sr(), make_sr(sop_class_uid=ComprehensiveSRStorage)
+
+    assert (one.SOPClassUID, other.SOPClassUID) == (Comprehensive3DSRStorage, ComprehensiveSRStorage)
+    assert one.SOPInstanceUID != other.SOPInstanceUID
+    assert one.SeriesInstanceUID != other.SeriesInstanceUID
+
+
+@pytest.mark.parametrize("make_study", VARIANTS.values(), ids=VARIANTS.keys())
+def test_the_same_result_gives_the_same_bytes(make_study) -> None:
+    """A retry after a crash sends the object that was perhaps already sent."""
+    assert encode(make_sr(make_study())) == encode(make_sr(make_study()))
+
+
+def test_the_order_of_arrival_changes_no_byte() -> None:
+    """After a restart the clips may come out of the index in another order."""
+    study = VARIANTS["several clips"]()
+
+    assert encode(make_sr(replace(study, clips=study.clips[::-1]))) == encode(make_sr(study))
+
+
+def test_the_time_of_writing_is_the_only_clock() -> None:
+    """Another `now` changes dates and times, and no UID."""
+    study = make_study_analysis()
+
+    first = read_back(build_sr(study, [], ReportConfig(), NOW))
+    later = read_back(build_sr(study, [], ReportConfig(), NOW + timedelta(days=1, hours=1)))
+
+    assert {element.keyword for element in first if element != later[element.tag]} == {
+        "InstanceCreationDate",
+        "InstanceCreationTime",
+        "ContentDate",
+        "ContentTime",
+        "ContributingEquipmentSequence",
+    }
+
+
+def test_a_word_outside_the_source_s_repertoire_is_readable() -> None:
+    """A reason may quote what the repertoire of the source cannot write."""
+    report = read_back(make_sr(VARIANTS["other words"]()))
+
+    assert report.SpecificCharacterSet == "ISO_IR 192"
+    assert any("Größe unbekannt" in text for text in texts_of(report))
+    assert report.PatientName == "Müller^Jürgen"

@@ -1,0 +1,113 @@
+"""Every scale at every boundary."""
+
+from __future__ import annotations
+
+from math import inf, nan, nextafter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from echo_scp.assess import assess
+from echo_scp.model import Sex, StudyMeasurement, View, VolumeMethod
+
+MEN, WOMEN = "ASE/EACVI 2015, men", "ASE/EACVI 2015, women"
+TRIAGE, FAILURE, BSE = "usal_echo triage", "universal HF definition 2021", "BSE 2020"
+
+
+def assessed(ef_percent, sex=None):
+    result = StudyMeasurement(ef_percent, None, None, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 1, ("1.2",))
+    return assess(result, sex)
+
+
+def grade(scale, ef_percent):
+    return {grade.scale: grade.grade for grade in assessed(ef_percent).grades}[scale]
+
+
+@pytest.mark.parametrize(
+    ("scale", "cut", "below", "at"),
+    [
+        (MEN, 30, "severely abnormal", "moderately abnormal"),
+        (MEN, 41, "moderately abnormal", "mildly abnormal"),
+        (MEN, 52, "mildly abnormal", "normal"),
+        (WOMEN, 30, "severely abnormal", "moderately abnormal"),
+        (WOMEN, 41, "moderately abnormal", "mildly abnormal"),
+        (WOMEN, 54, "mildly abnormal", "normal"),
+        (TRIAGE, 40, "abnormal", "grey zone"),
+        (TRIAGE, 60, "grey zone", "normal"),
+        (FAILURE, 41, "HFrEF range", "HFmrEF range"),
+        (FAILURE, 50, "HFmrEF range", "HFpEF range"),
+        (BSE, 36, "severely impaired", "impaired"),
+        (BSE, 50, "impaired", "borderline"),
+        (BSE, 55, "borderline", "normal"),
+    ],
+)
+def test_grade_changes_exactly_at_the_cut(scale, cut, below, at):
+    """The cut itself has the better grade, the next number below it the worse."""
+    assert grade(scale, nextafter(cut, -inf)) == below
+    assert grade(scale, float(cut)) == at
+
+
+@pytest.mark.parametrize(("scale", "upper"), [(MEN, 72), (WOMEN, 74)])
+def test_ef_above_the_normal_range_is_called_so(scale, upper):
+    """The upper end is normal, the next number is not."""
+    assert grade(scale, float(upper)) == "normal"
+    assert grade(scale, nextafter(upper, inf)) == "above normal range"
+
+
+@pytest.mark.parametrize(
+    ("ef_percent", "expected"),
+    [(55, "normal"), (51.9, "borderline"), (40, "impaired"), (35.0, "severely impaired")],
+)
+def test_published_whole_percents_keep_their_grade(ef_percent, expected):
+    """The whole percents of the BSE table."""
+    assert grade(BSE, ef_percent) == expected
+
+
+def test_heart_failure_range_has_no_hole_at_forty():
+    """40 % and what lies between 40 and 41 % are both of the reduced range."""
+    assert grade(FAILURE, 40.0) == grade(FAILURE, 40.5) == "HFrEF range"
+
+
+@pytest.mark.parametrize(
+    ("ef_percent", "expected"),
+    [(50.0, ()), (49.9, (50,)), (45.0, (50,)), (44.9, (50, 45)), (40.0, (50, 45)), (39.9, (50, 45, 40)),
+     (35.0, (50, 45, 40)), (34.9, (50, 45, 40, 35))],
+)  # fmt: skip
+def test_thresholds_are_strict(ef_percent, expected):
+    """An EF of 35 % is not below 35 %."""
+    assert assessed(ef_percent).thresholds_below == expected
+
+
+@pytest.mark.parametrize(
+    ("sex", "scales"),
+    [(Sex.MALE, [MEN]), (Sex.FEMALE, [WOMEN]), (None, [MEN, WOMEN])],
+)
+def test_headline_scale_comes_first_and_unknown_sex_says_both(sex, scales):
+    """ASE/EACVI leads; nobody's sex is assumed."""
+    named = [grade.scale for grade in assessed(53.0, sex).grades]
+
+    assert named == [*scales, TRIAGE, FAILURE, BSE]
+
+
+def test_disagreeing_scales_stand_side_by_side():
+    """55 % in a man is normal by ASE/EACVI and grey zone by usal_echo: both are shown."""
+    words = {grade.scale: grade.grade for grade in assessed(55.0, Sex.MALE).grades}
+
+    assert (words[MEN], words[TRIAGE]) == ("normal", "grey zone")
+
+
+@pytest.mark.parametrize("ef_percent", [nan, inf, -inf])
+def test_what_is_not_a_number_is_not_graded(ef_percent):
+    """NaN would compare as normal; it is an error instead."""
+    with pytest.raises(ValueError, match="EF must be a number"):
+        assessed(ef_percent)
+
+
+@given(ef_percent=st.floats(-100, 200), sex=st.sampled_from([None, *Sex]))
+def test_every_ef_has_one_grade_per_scale(ef_percent, sex):
+    """No value falls between two bands."""
+    grades = assessed(ef_percent, sex).grades
+
+    assert len({grade.scale for grade in grades}) == len(grades)
+    assert all(grade.grade for grade in grades)

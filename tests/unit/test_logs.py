@@ -1,0 +1,117 @@
+"""Logs: one shape for everybody's lines, on stderr, and no patient in them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from echo_scp.logs import drop_identifying_keys
+
+
+def run(program: str, level: str = "info", format: str = "json") -> subprocess.CompletedProcess[str]:  # noqa: A002
+    """Log in a fresh process: configuration is the process's."""
+    prologue = (
+        "import logging, structlog, warnings\n"
+        "from echo_scp.logs import configure\n"
+        "ours = structlog.get_logger('echo_scp.receive.store')\n"
+        f"configure({level!r}, {format!r})\n"
+    )
+    return subprocess.run([sys.executable, "-c", prologue + program], capture_output=True, text=True, check=True)
+
+
+def events(completed: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in completed.stderr.splitlines()]
+
+
+def test_an_event_is_one_json_line_on_stderr():
+    """Name, level, logger, UTC time and what was bound."""
+    completed = run("ours.bind(sop_instance_uid='1.2').info('instance.spooled', bytes=3)")
+
+    (event,) = events(completed)
+    assert completed.stdout == ""
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {
+        "event": "instance.spooled",
+        "level": "info",
+        "logger": "echo_scp.receive.store",
+        "sop_instance_uid": "1.2",
+        "bytes": 3,
+    }
+
+
+def test_the_level_is_that_of_our_events():
+    """Below it nothing is written."""
+    assert events(run("ours.info('instance.spooled')", level="error")) == []
+
+
+def test_libraries_speak_in_the_same_shape():
+    """A line of a library is a JSON line too."""
+    (event,) = events(run("logging.getLogger('procrastinate.worker').warning('%s jobs', 3)"))
+
+    assert (event["event"], event["level"], event["logger"]) == ("3 jobs", "warning", "procrastinate.worker")
+
+
+@pytest.mark.parametrize("library", ["pynetdicom.association", "pydicom", "uvicorn.access", "procrastinate"])
+def test_libraries_are_silent_below_warning_even_at_level_debug(library):
+    """Their debug lines print data sets."""
+    assert events(run(f"logging.getLogger({library!r}).info('PatientName: DOE^JANE')", level="debug")) == []
+
+
+def test_a_library_that_sets_its_own_level_is_silent_all_the_same():
+    """pydicom does so when it is imported."""
+    program = "library = logging.getLogger('pynetdicom')\nlibrary.setLevel('DEBUG')\nlibrary.debug('PatientName: DOE')"
+
+    assert events(run(program)) == []
+
+
+def test_a_warning_of_python_is_a_line_too():
+    """Nothing else may write on stderr."""
+    (event,) = events(run("warnings.warn('deprecated')"))
+
+    assert "deprecated" in event["event"]
+
+
+def test_a_value_that_pydicom_finds_odd_is_not_quoted():
+    """A birth date that is no date is still a birth date."""
+    program = "from pydicom import Dataset\nds = Dataset()\nds.PatientBirthDate = '31 May 1950'\nours.info('done')"
+
+    assert [event["event"] for event in events(run(program))] == ["done"]
+
+
+def test_an_exception_is_in_the_line():
+    """With its traceback, as text."""
+    (event,) = events(run("try: 1 / 0\nexcept ZeroDivisionError: ours.exception('instance.failed')"))
+
+    assert event["exception"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_traceback_on_the_console_shows_no_local_variables():
+    """A variable may hold a name."""
+    program = (
+        "def fail(name): 1 / 0\ntry: fail('DOE' + '^JANE')\nexcept ZeroDivisionError: ours.exception('instance.failed')"
+    )
+    completed = run(program, format="console")
+
+    assert "ZeroDivisionError" in completed.stderr
+    assert "DOE^JANE" not in completed.stderr
+
+
+@pytest.mark.parametrize("key", ["patient_name", "PatientName", "PatientID", "birth_date", "patient_birth_date"])
+def test_identifying_keys_are_dropped(key):
+    """However they are spelt."""
+    assert drop_identifying_keys(None, "info", {"event": "e", key: "DOE^JANE", "study": "1.2"}) == {
+        "event": "e",
+        "study": "1.2",
+    }
+
+
+def test_what_is_dropped_is_dropped_from_libraries_and_contexts():
+    """Bound in the context or passed with the call: not in the line."""
+    program = "structlog.contextvars.bind_contextvars(patient_id='4711')\nours.warning('e', PatientName='DOE^JANE')"
+
+    (event,) = events(run(program))
+
+    assert set(event) == {"event", "level", "logger", "timestamp"}
