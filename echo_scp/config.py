@@ -86,7 +86,7 @@ class ReportConfig(_Section):
 
     uid_root: Annotated[str, AfterValidator(_uid_root)] = "2.25"
     research_use: bool = True
-    institution_name: str = ""
+    institution_name: str = Field("", max_length=64)
     series_number_base: int = Field(9800, ge=1, le=2_000_000_000)
 
 

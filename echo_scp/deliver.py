@@ -105,8 +105,9 @@ def _prepare_socket(event: Event) -> None:
 def _require_established(association: Association, destination: Destination) -> None:
     if association.is_established:
         return
-    if association.is_rejected:
-        answer = cast(A_ASSOCIATE, association.acceptor.primitive)
+    # pynetdicom can mistake a rejection that comes at once for a failed connection: it is then still in the queue.
+    answer = association.acceptor.primitive or association.dul.peek_next_pdu()
+    if isinstance(answer, A_ASSOCIATE) and answer.result:
         raise DestinationUnreachableError(destination.name, f"association rejected: {answer.reason_str}")
     if association.rejected_contexts:
         name = cast(UID, association.rejected_contexts[0].abstract_syntax).name

@@ -17,10 +17,7 @@ R_WAVE_TOLERANCE = 0.1  # the LV is largest within this of the R wave
 SYSTOLE_TOLERANCE = 0.15
 EDGE = 0.05  # a maximum nearer than this to the clip's start may be the tail of a larger one outside
 EDGE_STEP = 0.06
-
-# In shares of the swing from that maximum to the beat's ES.
-EDGE_SHORTFALL = 0.1  # how far a true ED at the clip's start may lie under the fullest later frame
-EDGE_DROP = 0.15  # how far the LV may empty in the first EDGE_STEP: less than 0.1 after a true ED
+EDGE_DROP = 0.15  # of the way to ES: how far the LV may empty in that step; less than 0.1 after a true ED
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ def _begins_inside(search: _Search, cycle: Cycle, r_waves_ms: tuple[float, ...])
     """Tell an ED from the edge of a clip that begins in mid-systole.
 
     Carts capture from R wave to R wave, so a clip may begin at ED. At the edge, an R wave proves it; else the LV must
-    be as full as it ever gets later, and must not be emptying yet.
+    not be emptying fast yet.
     """
     cycle_ms = search.rhythm.cycle_ms
     time_ms = search.times_ms[cycle.end_diastole]
@@ -95,6 +92,5 @@ def _begins_inside(search: _Search, cycle: Cycle, r_waves_ms: tuple[float, ...])
     if any(abs(wave - time_ms) <= R_WAVE_TOLERANCE * cycle_ms for wave in r_waves_ms):
         return True
     full, empty = search.values[cycle.end_diastole], search.values[cycle.end_systole]
-    later = np.nanmax(search.values[cycle.end_systole :])
     soon = np.interp(time_ms + EDGE_STEP * cycle_ms, search.times_ms, search.values)
-    return bool(full >= later - EDGE_SHORTFALL * (full - empty) and soon >= full - EDGE_DROP * (full - empty))
+    return bool(soon >= full - EDGE_DROP * (full - empty))

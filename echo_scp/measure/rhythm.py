@@ -75,6 +75,8 @@ def _minima(grid: TimedCurve, distance_ms: float) -> Curve:
 
 def _period(areas: TimedCurve) -> float | None:
     """Return the time between systoles; between the two diastoles around it when there is only one."""
+    if areas.longest_gap_ms > MS_PER_MINUTE / SLOWEST_BPM:
+        return None  # whole beats between two frames; and the even grid would grow without bound
     grid = areas.resampled(BLIND_SMOOTHING_MS)
     systoles = _minima(grid, MS_PER_MINUTE / FASTEST_BPM)
     if len(systoles) == 1:

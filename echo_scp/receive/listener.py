@@ -104,7 +104,7 @@ class Listener:
             (evt.EVT_C_STORE, handle_store, [self._spool, self._on_spooled]),
             (evt.EVT_DIMSE_RECV, lambda event: self._unanswered.add(event.assoc)),
             (evt.EVT_PDU_SENT, self._on_pdu_sent),
-            (evt.EVT_CONN_CLOSE, lambda event: self._unanswered.discard(event.assoc)),
+            (evt.EVT_CONN_CLOSE, self._on_connection_closed),
             (evt.EVT_ESTABLISHED, _note_association, ["association.accepted"]),
             (evt.EVT_REJECTED, _note_association, ["association.rejected"]),
             (evt.EVT_RELEASED, _note_association, ["association.released"]),
@@ -115,15 +115,22 @@ class Listener:
         if isinstance(event.pdu, P_DATA_TF):
             self._unanswered.discard(event.assoc)
 
+    def _on_connection_closed(self, event: Event) -> None:
+        self._unanswered.discard(event.assoc)
+        if event.assoc.requestor.primitive is None:
+            # Else the thread of a port scan or health check waits on, and counts as an association, until it times out.
+            event.assoc.dul.to_user_queue.put(None)
+
 
 class _Connection(socket.socket):
-    """A socket that acknowledges at once what it read.
+    """A socket that acknowledges at once what was read from it.
 
-    Many senders write the head of a PDU by itself, and Nagle's algorithm holds the rest until the head is
-    acknowledged, which the kernel delays by 40 ms: twice per object (storescu, 10 kB: 53 ms, and 11 ms with this).
+    Some senders write the head of a PDU by itself, and then Nagle's algorithm keeps the rest until the head is
+    acknowledged, which the kernel likes to delay by 40 ms (DCMTK's storescu, objects of 10 kB: 53 ms, with this 11 ms).
     """
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Read as socket.recv does."""
         received = super().recv(size, flags)
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # each time: the kernel forgets it
         return received
@@ -189,8 +196,6 @@ def _end(association: Association) -> None:
             if association.is_established:
                 connection.sendall(_A_ABORT)
             connection.shutdown(socket.SHUT_RDWR)
-    if association.requestor.primitive is None:
-        association.dul.to_user_queue.put(None)  # ends the wait for an A-ASSOCIATE-RQ
 
 
 def _join(association: Association) -> None:

@@ -65,7 +65,7 @@ def build_sr(
     sentences = _sentences(study, config)
     uid = result_uid(study, config, document.__name__)
     sr = document(
-        evidence=[*(shell(instance) for instance in instances), *segs],
+        evidence=[*(shell(instance) for instance in instances), *sorted(segs, key=lambda seg: str(seg.SOPInstanceUID))],
         content=_measurement_report(study, config, sentences)
         if has_contour
         else _text_report(study, config, sentences),

@@ -459,6 +459,17 @@ def test_a_peer_that_says_nothing_does_not_block_others(listener):
     assert status == 0x0000
 
 
+def test_health_checks_do_not_use_up_the_associations(spool):
+    """A load balancer connects and closes, every few seconds."""
+    with make_listener(spool, maximum_associations=1) as listener:
+        for _ in range(3):
+            socket.create_connection(("127.0.0.1", listener.port)).close()
+        wait_until(lambda: not pynetdicom_threads())
+        status = store_once(listener)
+
+    assert status == 0x0000
+
+
 # --- stop ------------------------------------------------------------------------------------------------------------
 
 
@@ -471,6 +482,8 @@ def test_stop_answers_the_object_under_way(spool):
         wait_until(lambda: any(thread.dimse.message for thread in listener._ae.active_associations))
         stopping = threading.Thread(target=listener.stop, kwargs={"grace_s": 20})
         stopping.start()
+        wait_until(lambda: not listener._accepting.is_alive())
+        time.sleep(0.2)  # what would end the association at once has time to do so
         peer.sendall(fragment(b"the rest", control=2))
         answer = receive_pdu(peer)
         end = receive_pdu(peer)

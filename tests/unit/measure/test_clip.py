@@ -202,6 +202,18 @@ def test_single_ragged_frame_does_not_set_ed_or_es(make_phantom, offset):
         assert edited(phantom, spoil).ef_percent == pytest.approx(clean.ef_percent, abs=2.0)
 
 
+def test_neighbours_mend_an_outline_drawn_too_tight(make_phantom):
+    """Where frames are dense, an ES outline with a tenth too little volume does not raise the EF."""
+    phantom = make_phantom(frame_rate_hz=60, beats=1.5)
+    clean = measured(phantom)
+    index = clean.beats[0].end_systole.frame_index
+
+    def tighten(labels):
+        labels[index] = phantom.draw(0.9 * phantom.volumes_ml[index])
+
+    assert edited(phantom, tighten).ef_percent == pytest.approx(clean.ef_percent, abs=1.0)
+
+
 def test_few_empty_frames_are_interpolated_over(make_phantom):
     """Three empty frames of a hundred change nothing, and the curve has no hole."""
     phantom = make_phantom()

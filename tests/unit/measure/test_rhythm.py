@@ -64,6 +64,13 @@ def test_no_rate_is_assumed_when_none_shows(make_phantom):
     assert rhythm_of(make_phantom(beats=0.7, first_phase=0.0, told_heart_rate_bpm=None)) is None
 
 
+def test_frames_far_apart_have_no_period(make_phantom):
+    """Hours between frames, from a wrong tag, are neither a rhythm nor gigabytes of samples."""
+    hours = tuple(index * 3.6e7 for index in range(50))
+
+    assert rhythm_of(make_phantom(times_ms=hours, told_heart_rate_bpm=None)) is None
+
+
 @pytest.mark.parametrize("heart_rate_bpm", [40, 90, 150, 180, 220])
 def test_every_systole_is_found_once(make_phantom, heart_rate_bpm):
     """Five beats show five systoles, 0.38 of a cycle after each R wave."""

@@ -86,14 +86,39 @@ def test_thin_gap_between_ventricle_and_atrium_is_bridged(make_phantom):
     assert shape.disks / 1000 == pytest.approx(DISKS_ML, rel=0.06)
 
 
-def test_speck_of_atrium_beside_the_apex_is_ignored(make_phantom):
+def test_speck_of_atrium_on_the_wall_is_ignored(make_phantom):
     """Only the largest part of the atrium counts."""
     phantom, expected = drawn(make_phantom)
     labels = phantom.draw(EDV_ML)
-    column, row = (expected.apex).astype(int)
-    labels[row - 4 : row, column - 2 : column + 2] = ATRIUM
+    row = int(expected.annulus[:, 1].mean()) - 30
+    column = int(np.flatnonzero(labels[row] == LV)[0])
+    labels[row - 3 : row + 3, column - 4 : column] = ATRIUM
 
     assert shape_of(labels, PixelSpacing(0.8, 0.8)).length == pytest.approx(expected.length, abs=0.5)
+
+
+def test_atrium_wider_than_the_annulus_does_not_raise_the_base(make_phantom):
+    """Without a wall, what touches the atrium is the base; what is merely near it is not."""
+    phantom = make_phantom(edv_ml=EDV_ML, length_mm=LENGTH_MM, size_mm=180.0, wall=False)
+    labels = phantom.draw(EDV_ML)
+    first_row = int(np.flatnonzero((labels == ATRIUM).any(axis=1))[0])
+    labels[first_row:] = ATRIUM
+
+    assert shape_of(labels, PixelSpacing(0.8, 0.8)).length == pytest.approx(LENGTH_MM, abs=0.8)
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_gap_in_the_wall_is_the_base_when_no_atrium_is_outlined(upside_down):
+    """Both ends of an ellipsoid are alike; the wall is missing where the valve is."""
+    rows, columns = np.mgrid[:130, :80] + 0.5
+    ventricle = ((columns - 40) / 25) ** 2 + ((rows - 60) / 45) ** 2 <= 1
+    wall = ((columns - 40) / 33) ** 2 + ((rows - 60) / 53) ** 2 <= 1
+    labels = np.where(ventricle, LV, np.where(wall & (rows < 98), MYOCARDIUM, 0))
+
+    shape = shape_of(labels[::-1] if upside_down else labels, PixelSpacing(1, 1))
+
+    assert shape.apex[1] == pytest.approx(115 if upside_down else 15, abs=1)
+    assert shape.annulus[:, 1].mean() == pytest.approx(30 if upside_down else 100, abs=3)
 
 
 def test_anisotropic_pixels_are_not_mistaken_for_square(make_phantom):

@@ -83,15 +83,15 @@ def test_volumes_rest_on_calibrated_beats():
 def test_refusal_sums_up_the_reasons():
     """The most frequent reason comes first."""
     clips = [
+        make_analysis(reason=Reason.COLOUR_DOPPLER),
         make_analysis(reason=Reason.VIEW_NOT_MEASURED),
-        make_analysis(reason=Reason.COLOUR_DOPPLER),
-        make_analysis(reason=Reason.COLOUR_DOPPLER),
+        make_analysis(reason=Reason.VIEW_NOT_MEASURED),
     ]
 
     result = measure_study(clips)
 
     assert result == NotAssessed(
-        Reason.NO_ELIGIBLE_CLIP, "no clip could be measured: 2 x colour_doppler, 1 x view_not_measured"
+        Reason.NO_ELIGIBLE_CLIP, "no clip could be measured: 2 x view_not_measured, 1 x colour_doppler"
     )
 
 

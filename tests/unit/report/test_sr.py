@@ -34,7 +34,7 @@ EF, EDV = Code("18043-0", "LN", ""), Code("18026-5", "LN", "")
 HEART_RATE = Code("8867-4", "LN", "")
 
 VARIANTS = {
-    "calibrated": lambda: make_study_analysis(),
+    "calibrated": make_study_analysis,
     "uncalibrated": lambda: make_study_analysis(make_clip_analysis(calibrated=False)),
     "several clips": lambda: make_study_analysis(
         make_clip_analysis(1), make_clip_analysis(2, view=View.A2C), make_refused_analysis()
@@ -104,8 +104,10 @@ def test_dcmtk_reads_the_tree(make_study, tmp_path: Path) -> None:
 
 @pytest.mark.dcmtk
 def test_dcmtk_prints_a_japanese_name(tmp_path: Path) -> None:
-    """The three groups of the name are decodable by others."""
-    assert "山田^太郎" in dsrdump(make_sr(VARIANTS["japanese"]()), tmp_path)
+    """What was written as UTF-8 is UTF-8 to others."""
+    header = make_header(SpecificCharacterSet="ISO_IR 192", PatientName="Yamada^Tarou=山田^太郎")
+
+    assert "山田^太郎" in dsrdump(make_sr(make_study_analysis(make_clip_analysis(header=header))), tmp_path)
 
 
 def test_every_measurement_group_has_a_contour() -> None:
@@ -263,7 +265,7 @@ def test_contours_without_a_result_of_the_study_are_still_reported() -> None:
 
     report = make_sr(study)
 
-    assert [group.tracking_identifier for group in groups_of(report)][0] == "LV endocardium ED, A4C beat 1"
+    assert groups_of(report)[0].tracking_identifier == "LV endocardium ED, A4C beat 1"
     assert "LV ejection fraction not assessed: unstable_segmentation: beats differ." in texts_of(report)
 
 

@@ -1,0 +1,47 @@
+"""Tell colour Doppler from a tinted display by the pixels.
+
+A tint (sepia, blue) is a function of luminance: pixels of one brightness have one colour. Colour Doppler is not: grey
+tissue and coloured flow of the same brightness lie side by side.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Colours = NDArray[np.uint8]  # (S, H, W, 3) RGB
+Chroma = NDArray[np.int16]  # (S, H, W, 2) red and blue minus luminance
+
+_WORKING_ROWS = 144  # averaging first removes JPEG's colour noise and thins out ECG traces and lettering
+_DEVIATION = 32  # grey levels that a colour lies off the tint of its luminance
+_LEVELS = 8  # grey levels that share one tint
+
+
+def coloured_share(colours: Colours) -> float:
+    """Return the largest share of a frame, 0..1, whose colour its luminance does not explain.
+
+    What is thinner than 2 % of the frame's height (traces, calipers, box outlines) does not count.
+    """
+    scale = min(1.0, _WORKING_ROWS / colours.shape[1])
+    small = np.stack([cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for frame in colours])
+    luminance, chroma = _split(small)
+    off = np.abs(chroma - _tint(luminance, chroma)[luminance // _LEVELS]).max(axis=-1) > _DEVIATION
+    kernel = np.ones((3, 3), np.uint8)
+    return max(float(cv2.morphologyEx(frame.astype(np.uint8), cv2.MORPH_OPEN, kernel).mean()) for frame in off)
+
+
+def _split(colours: Colours) -> tuple[NDArray[np.uint8], Chroma]:
+    luminance = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in colours]).astype(np.uint8)
+    chroma = colours[..., ::2].astype(np.int16) - luminance[..., None].astype(np.int16)
+    return luminance, chroma
+
+
+def _tint(luminance: NDArray[np.uint8], chroma: Chroma) -> Chroma:
+    """Return the usual chroma (256 / _LEVELS, 2) of each brightness: the median is the tissue's, which prevails."""
+    tint = np.zeros((256 // _LEVELS, 2), dtype=np.int16)
+    for level in range(len(tint)):
+        chosen = chroma[luminance // _LEVELS == level]
+        if len(chosen):
+            tint[level] = np.median(chosen, axis=0)
+    return tint

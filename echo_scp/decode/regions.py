@@ -1,0 +1,144 @@
+"""Where the 2D tissue picture is and what a pixel measures (PS3.3 C.8.5.5, US Region Calibration).
+
+Pixel Spacing (0028,0030) is not used: an ultrasound screen has no single spacing, and carts and archives that write it
+write 1 as often as the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom import Dataset
+
+from echo_scp.decode import tags
+from echo_scp.decode.box import Box
+from echo_scp.decode.sector import find_sectors
+from echo_scp.errors import InstanceError
+from echo_scp.model import Flag, Frames, Note, PixelSpacing, Reason, Region
+
+TWO_D, M_MODE, SPECTRAL = 1, 2, 3  # Region Spatial Format, C.8.5.5.1.1
+TISSUE, COLOUR_FLOW = 1, 2  # Region Data Type, C.8.5.5.1.2
+_CENTIMETRES = 3  # Physical Units, C.8.5.5.1.15
+_FINEST_MM, _COARSEST_MM = 0.01, 2.0
+_OVERHANG_PX = 2  # carts that write the maximum exclusively, or round it
+_THUMBNAIL = 0.1  # of the largest region's area: an orientation picture beside a zoomed one
+_SAME = 0.9  # common share of the boxes of a region that is listed twice
+_FACTORS = (2, 3, 4)  # by which archives scale cines down
+_SECTOR_FILL = 0.85  # of a rescaled region's width and height
+_SECTOR_MARGIN = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRegion:
+    """One item of the Sequence of Ultrasound Regions; x before y in pairs, None where the item does not say."""
+
+    spatial_format: int | None
+    data_type: int | None
+    box: Box
+    units: tuple[int | None, int | None]
+    delta: tuple[float | None, float | None]
+
+
+def listed_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
+    """Return the regions that have an area. The maximum coordinates are inclusive."""
+    items = ds.get("SequenceOfUltrasoundRegions") or ()
+    return tuple(region for region in map(_listed, items) if region is not None)
+
+
+def tissue_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
+    """Return the different 2D tissue regions, the largest first. A region that is listed twice counts once."""
+    regions = [r for r in listed_regions(ds) if r.spatial_format == TWO_D and r.data_type in (TISSUE, 0, None)]
+    regions.sort(key=lambda region: -region.box.area)
+    kept: list[ListedRegion] = []
+    for region in regions:
+        if region.box.area >= _THUMBNAIL * regions[0].box.area and not any(_same(region, other) for other in kept):
+            kept.append(region)
+    return tuple(kept)
+
+
+def place_region(ds: Dataset, frames: Frames) -> tuple[Region, tuple[Note, ...]]:
+    """Return the 2D region of the clip and what a reader should know of its calibration.
+
+    The header decides; where it lists no 2D tissue region, or one that the picture cannot hold, the moving pixels do.
+    Raises InstanceError(NO_2D_REGION) when nothing moves, InstanceError(TWO_REGIONS).
+    """
+    regions = tissue_regions(ds)
+    if not regions:
+        return _region(_moving_sector(frames), None), (
+            Note(Flag.NO_REGIONS, f"{tags.name('SequenceOfUltrasoundRegions')} lists no 2D tissue region"),
+            Note(Flag.NO_CALIBRATION, "the region was found by its motion; nothing tells the size of its pixels"),
+        )
+    screen = Box(0, 0, frames.shape[2], frames.shape[1])
+    if screen.grown(_OVERHANG_PX, _OVERHANG_PX).contains(regions[0].box):
+        spacing, notes = _spacing(regions[0], 1)
+        return _region(regions[0].box.intersection(screen), spacing), notes
+    return _place_overhanging(regions[0], screen, _moving_sector(frames))
+
+
+def _listed(item: Dataset) -> ListedRegion | None:
+    corners = [tags.whole_number(item, f"RegionLocation{corner}") for corner in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+    known = [corner for corner in corners if corner is not None]
+    if len(known) != 4 or known[2] < known[0] or known[3] < known[1]:
+        return None
+    return ListedRegion(
+        spatial_format=tags.whole_number(item, "RegionSpatialFormat"),
+        data_type=tags.whole_number(item, "RegionDataType"),
+        box=Box(known[0], known[1], known[2] + 1, known[3] + 1),
+        units=(tags.whole_number(item, "PhysicalUnitsXDirection"), tags.whole_number(item, "PhysicalUnitsYDirection")),
+        delta=(tags.number(item, "PhysicalDeltaX"), tags.number(item, "PhysicalDeltaY")),
+    )
+
+
+def _same(first: ListedRegion, second: ListedRegion) -> bool:
+    common = first.box.intersection(second.box).area
+    return common >= _SAME * max(first.box.area, second.box.area) and first.delta == second.delta
+
+
+def _spacing(region: ListedRegion, factor: int) -> tuple[PixelSpacing | None, tuple[Note, ...]]:
+    """Return the spacing in a picture that was scaled down by `factor`, or None and why."""
+    if region.units != (_CENTIMETRES, _CENTIMETRES):
+        detail = f"Physical Units X, Y Direction (0018,6024), (0018,6026) are {_pair(region.units)}, not 3, 3 (cm)"
+        return None, (Note(Flag.WRONG_SPACING_UNITS, detail), Note(Flag.NO_CALIBRATION, detail))
+    column_mm, row_mm = (abs(delta or 0.0) * 10 * factor for delta in region.delta)  # the sign is a direction
+    if not all(_FINEST_MM <= spacing_mm <= _COARSEST_MM for spacing_mm in (row_mm, column_mm)):
+        detail = f"Physical Delta X, Y (0018,602C), (0018,602E) are {_pair(region.delta)} cm: not plausible"
+        return None, (Note(Flag.NO_CALIBRATION, detail),)
+    return PixelSpacing(row_mm=row_mm, column_mm=column_mm), ()
+
+
+def _place_overhanging(region: ListedRegion, screen: Box, sector: Box) -> tuple[Region, tuple[Note, ...]]:
+    """Scale a region down that was written for a larger picture, if the moving sector confirms the factor."""
+    reach = f"the region reaches ({region.box.x1:.0f}, {region.box.y1:.0f})"
+    told = f"{reach} in a picture of {screen.x1:.0f} x {screen.y1:.0f}"
+    factor = next((f for f in _FACTORS if screen.scaled(f).contains(region.box)), None)
+    if factor is None or not _confirms(sector, region.box.scaled(1 / factor)):
+        return _region(sector, None), (
+            Note(Flag.REGION_OUTSIDE_IMAGE, told),
+            Note(Flag.NO_CALIBRATION, f"{told}: its scale is unknown"),
+        )
+    outside = Note(Flag.REGION_OUTSIDE_IMAGE, f"{told}: scaled down by {factor}, which the moving sector confirms")
+    spacing, notes = _spacing(region, factor)
+    return _region(region.box.scaled(1 / factor).intersection(screen), spacing), (outside, *notes)
+
+
+def _confirms(sector: Box, region: Box) -> bool:
+    inside = region.grown(_SECTOR_MARGIN * region.width, _SECTOR_MARGIN * region.height).contains(sector)
+    return inside and sector.width >= _SECTOR_FILL * region.width and sector.height >= _SECTOR_FILL * region.height
+
+
+def _moving_sector(frames: Frames) -> Box:
+    sectors = find_sectors(frames)
+    if not sectors:
+        raise InstanceError(Reason.NO_2D_REGION, "no 2D region is listed and nothing in the picture moves")
+    if len(sectors) > 1:
+        raise InstanceError(Reason.TWO_REGIONS, "no 2D region is listed and two pictures move side by side")
+    return sectors[0]
+
+
+def _region(box: Box, spacing: PixelSpacing | None) -> Region:
+    return Region(round(box.x0), round(box.y0), round(box.x1), round(box.y1), spacing)
+
+
+def _pair(values: Sequence[object]) -> str:
+    return ", ".join("missing" if value is None else str(value) for value in values)

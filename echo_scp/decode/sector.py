@@ -1,0 +1,57 @@
+"""Find the moving picture on the screen: the fallback where a machine does not say where its regions are."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from echo_scp.decode.box import Box
+from echo_scp.model import Frames
+
+_SAMPLES = 24  # frames looked at, spread over the clip
+_WORKING_ROWS = 160
+_STILL = 0.6, 2.0  # grey levels of standard deviation over time: what a digital and a video-grabbed banner stay below
+_GAP, _BRIDGE = 3, 7  # working pixels: closed inside the sector; cut between it and the traces around it
+_TWIN_AREA, _TWIN_HEIGHT = 0.5, 0.7  # of the larger picture: a second picture, not an ECG strip or a clock
+
+
+def find_sectors(frames: Frames) -> tuple[Box, ...]:
+    """Return the moving pictures: none, one, or two that stand side by side; the largest first.
+
+    What does not move (banner, scales) or is a small part (clock, ECG strip) is left out.
+    """
+    scale = min(1.0, _WORKING_ROWS / frames.shape[1])
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(_moving(frames, scale).astype(np.uint8))
+    order = sorted(range(1, count), key=lambda label: -int(stats[label, cv2.CC_STAT_AREA]))
+    boxes = [_bounds(labels == label).scaled(1 / scale) for label in order[:2]]
+    areas = [float(stats[label, cv2.CC_STAT_AREA]) for label in order[:2]]
+    screen = Box(0, 0, frames.shape[2], frames.shape[1])
+    boxes = [box.intersection(screen) for box in boxes]
+    if len(boxes) == 2 and not _are_twins(boxes[0], boxes[1], areas[1] / areas[0]):
+        boxes = boxes[:1]
+    return tuple(boxes)
+
+
+def _moving(frames: Frames, scale: float) -> NDArray[np.bool_]:
+    """Return which pixels of the scaled-down screen change over time, without thin structures."""
+    chosen = np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))
+    small = np.stack(
+        [cv2.resize(frames[i], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for i in chosen]
+    ).astype(np.float32)
+    spread = small.std(axis=0)
+    still = np.clip(3 * np.percentile(spread, 10), *_STILL)
+    closed = cv2.morphologyEx((spread > still).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((_GAP, _GAP), np.uint8))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((_BRIDGE, _BRIDGE), np.uint8))
+    return np.asarray(opened, dtype=bool)
+
+
+def _bounds(mask: NDArray[np.bool_]) -> Box:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def _are_twins(first: Box, second: Box, area_ratio: float) -> bool:
+    apart = first.x1 <= second.x0 or second.x1 <= first.x0
+    alike = min(first.height, second.height) >= _TWIN_HEIGHT * max(first.height, second.height)
+    return apart and alike and area_ratio >= _TWIN_AREA
