@@ -80,7 +80,7 @@ def analyse(
     from echo_scp.folder import analyse_study, find_studies
     from echo_scp.inference.catalogue import load_engines
     from echo_scp.pipeline import Pipeline
-    from echo_scp.tables import clip_table, read_results, study_lines
+    from echo_scp.tables import clip_table, read_results, remark_lines, study_lines
 
     logs.configure("warning", "console")
     console = Console()
@@ -97,7 +97,7 @@ def analyse(
             analyse_study(pipeline, study, folder, datetime.now(UTC), partial(_advance, progress, task))
         results = read_results(folder / "results.json")
         console.print(clip_table(results, f"Study {study.study_instance_uid}"))
-        for line in study_lines(results):
+        for line in (*remark_lines(results), *study_lines(results)):
             console.print(line, highlight=False)
         console.print(f"results in {folder}", highlight=False, soft_wrap=True)
 

@@ -25,7 +25,7 @@ from echo_scp.errors import EchoScpError
 from echo_scp.phantom.study import write_study
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
-from echo_scp.tables import Results, Truth, clip_table, read_results, study_lines
+from echo_scp.tables import Results, Truth, clip_table, read_results, remark_lines, study_lines
 
 NODE_START_S = 40.0
 RESULTS_S = 120.0
@@ -257,7 +257,7 @@ def _keep_pictures(folder: Path, target: Path) -> tuple[Path, ...]:
 def _show(returned: Returned, console: Console) -> None:
     console.print()
     console.print(clip_table(returned.results, returned.study.title, returned.study.truths))
-    for line in study_lines(returned.results):
+    for line in (*remark_lines(returned.results), *study_lines(returned.results)):
         console.print(line, highlight=False)
     for path in returned.objects:
         console.print(f"  came back: {path}", highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -30,19 +31,31 @@ def read_results(path: Path) -> Results:
 
 
 def clip_table(results: Results, title: str, truths: Mapping[str, Truth] | None = None) -> Table:
-    """Return one row per instance; `truths` by SOP Instance UID adds the true volumes and EF."""
-    table = Table(title=title, title_justify="left")
-    for name in ("instance", "view", "conf.", "beats", "EDV mL", "ESV mL", "EF %"):
-        table.add_column(name, justify="left" if name in {"instance", "view"} else "right", no_wrap=True)
+    """Return one row per instance, at most 80 characters wide.
+
+    `truths` by SOP Instance UID adds the true volumes and EF.
+    """
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("no.", "view", "conf.", "beats", "EDV", "ESV", "EF %"):
+        table.add_column(name, justify="left" if name == "view" else "right", no_wrap=True)
     if truths:
-        table.add_column("truth EDV/ESV/EF", justify="right", no_wrap=True)
-    table.add_column("measured, or why not", overflow="fold", min_width=24)
+        table.add_column("true EDV/ESV/EF", justify="right", no_wrap=True)
+    table.add_column("eligible", no_wrap=True)
     for clip in results["instances"]:
-        cells = [escape(_name(clip)), *_view(clip), *_numbers(clip["measurement"])]
+        cells = [escape(_number(clip)), *_view(clip), *_numbers(clip["measurement"])]
         if truths:
             cells.append(_truth(truths.get(clip["sop_instance_uid"])))
         table.add_row(*cells, _eligibility(clip))
     return table
+
+
+def remark_lines(results: Results) -> Iterator[str]:
+    """Yield, per instance, why it was not measured or what is to be known of its numbers."""
+    for clip in results["instances"]:
+        refusal = clip["not_assessed"]
+        remarks = [refusal["detail"]] if refusal is not None else [flag["detail"] for flag in clip["flags"]]
+        for remark in remarks:
+            yield f"  [dim]{escape(_number(clip))}: {escape(remark)}[/]"
 
 
 def study_lines(results: Results) -> Iterator[str]:
@@ -61,8 +74,8 @@ def study_lines(results: Results) -> Iterator[str]:
         yield f"  {grade['scale']}: {grade['grade']}"
 
 
-def _name(clip: Results) -> str:
-    return f"{clip['instance_number'] or '-'} {clip['description']}"[:24]
+def _number(clip: Results) -> str:
+    return clip["instance_number"] or "-"
 
 
 def _view(clip: Results) -> tuple[str, str]:
@@ -77,12 +90,9 @@ def _numbers(measured: Results | None) -> tuple[str, ...]:
 
 
 def _truth(truth: Truth | None) -> str:
-    return "-" if truth is None else f"{truth.edv_ml:.0f} / {truth.esv_ml:.0f} / {truth.ef_percent:.0f}"
+    return "-" if truth is None else f"{truth.edv_ml:.0f}/{truth.esv_ml:.0f}/{truth.ef_percent:.0f}"
 
 
 def _eligibility(clip: Results) -> str:
     refusal = clip["not_assessed"]
-    if refusal is not None:
-        return f"[yellow]{refusal['reason']}[/]: {escape(refusal['detail'])}"
-    flags = ", ".join(sorted({flag["flag"] for flag in clip["flags"]}))
-    return f"[green]measured[/]{f' ({flags})' if flags else ''}"
+    return "[green]yes[/]" if refusal is None else f"[yellow]{refusal['reason']}[/]"

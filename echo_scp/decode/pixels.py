@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.utils import iter_pixels
+from pydicom.pixels.utils import expand_ybr422, iter_pixels
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit
 
 from echo_scp.decode.chroma import Colours
@@ -93,7 +93,7 @@ def _decode(ds: Dataset) -> Pixels:
         if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and ds.BitsAllocated == 8:
             return _from_jpeg(ds, streams)
     else:
-        _check_native_length(ds)
+        _conform_native(ds)
     return _from_arrays(ds, iter_pixels(ds))
 
 
@@ -132,17 +132,17 @@ def _streams(ds: Dataset) -> list[bytes]:
     return streams
 
 
-def _check_native_length(ds: Dataset) -> None:
-    pixels = ds.Rows * ds.Columns * frame_count(ds)
-    expected = pixels * ds.SamplesPerPixel * ds.BitsAllocated // 8
-    actual = len(ds.PixelData)
-    if ds.PhotometricInterpretation == "YBR_FULL_422":
-        if actual >= expected:  # said to be subsampled, and is not
-            ds.PhotometricInterpretation = "YBR_FULL"
-        else:
-            expected = ceil(expected * 2 / 3)
-    if actual < expected:
-        raise InstanceError(Reason.TRUNCATED_PIXEL_DATA, f"{actual} bytes of {expected} in Pixel Data (7FE0,0010)")
+def _conform_native(ds: Dataset) -> None:
+    expected = ds.Rows * ds.Columns * frame_count(ds) * ds.SamplesPerPixel * ds.BitsAllocated // 8
+    halved = ds.PhotometricInterpretation == "YBR_FULL_422" and len(ds.PixelData) < expected
+    expected = ceil(expected * 2 / 3) if halved else expected
+    if len(ds.PixelData) < expected:
+        detail = f"{len(ds.PixelData)} bytes of {expected} in Pixel Data (7FE0,0010)"
+        raise InstanceError(Reason.TRUNCATED_PIXEL_DATA, detail)
+    if halved:
+        ds.PixelData = expand_ybr422(ds.PixelData[:expected], ds.BitsAllocated)
+    if ds.PhotometricInterpretation == "YBR_FULL_422":  # pydicom loses count of frames; some carts do not halve at all
+        ds.PhotometricInterpretation = "YBR_FULL"
 
 
 def _from_jpeg(ds: Dataset, streams: list[bytes]) -> Pixels:
@@ -200,8 +200,9 @@ class _Renderer:
 
 
 def _patterns(array: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
-    """Return the bits of signed numbers as they are stored, to index a table with."""
-    unsigned: NDArray[np.unsignedinteger] = array.view(f"uint{8 * array.dtype.itemsize}")
+    """Return the bits of numbers as they are stored, to index a table with: native order, without sign."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    unsigned: NDArray[np.unsignedinteger] = native.view(f"uint{8 * native.dtype.itemsize}")
     return unsigned
 
 

@@ -1,4 +1,4 @@
-"""What the network tests share: DCMTK as the other side, free ports."""
+"""What tests of several folders share: DCMTK as the other side, free ports."""
 
 from __future__ import annotations
 

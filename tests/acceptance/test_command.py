@@ -1,0 +1,111 @@
+"""The command line as a new user meets it: demo, analyse, config."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from echo_scp.phantom.study import write_study
+from tests.unit.report.validators import FALSE_POSITIVES
+
+
+def dciodvfy_errors(path: Path) -> list[str]:
+    program = shutil.which("dciodvfy", path=str(Path(sys.executable).parent))
+    assert program is not None, "the dev dependency dicom3tools provides dciodvfy"
+    done = subprocess.run([program, "-new", path], capture_output=True, encoding="latin-1", check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    return [line for line in lines if line.startswith("Error") and not any(word in line for word in FALSE_POSITIVES)]
+
+
+def test_the_demo_shows_ef_and_brings_back_valid_objects(command, tmp_path):
+    """Both studies give SR and SEG; the synthetic EF is within 5 points of its truth."""
+    out = tmp_path / "out"
+
+    done = command("demo", "--out", out)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    returned = sorted((out / "returned").glob("*.dcm"))
+    modalities = [dcmread(path, stop_before_pixels=True).Modality for path in returned]
+    assert modalities.count("SR") == 2
+    assert modalities.count("SEG") == 3
+    assert len(list((out / "returned").glob("*.png"))) == 3
+    assert {path.name: dciodvfy_errors(path) for path in returned} == {path.name: [] for path in returned}
+    for results in (out / "node" / "results").rglob("results.json"):
+        assert json.loads(results.read_text())["result"]["assessed"]
+    assert done.stdout.count("came back:") == 5
+
+
+def test_analyse_measures_a_folder_and_gives_reasons_for_the_rest(command, tmp_path):
+    """EF and volumes of the phantom come out near the truth; each other file has the reason that it was made for."""
+    folder, out = tmp_path / "study", tmp_path / "out"
+    truth = {item.sop_instance_uid: item for item in write_study(folder, seed=11)}
+    (folder / "notes.txt").write_text("not DICOM")
+
+    done = command("analyse", folder, "--out", out)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" in done.stdout
+    results = json.loads((out / "results.json").read_text())
+    assert len(results["instances"]) == len(truth)
+    for instance in results["instances"]:
+        expected = truth[instance["sop_instance_uid"]]
+        if expected.not_assessed is None:
+            assert instance["view"] == expected.view
+            assert abs(instance["measurement"]["ef_percent"] - expected.ef_percent) <= 5
+        else:
+            assert instance["not_assessed"]["reason"] == expected.not_assessed
+
+
+@pytest.mark.parametrize(("edv_ml", "ef_percent"), [(180.0, 28.0), (140.0, 42.0), (95.0, 67.0)])
+def test_the_shipped_engines_measure_phantoms_of_other_hearts(edv_ml, ef_percent, command, tmp_path):
+    """EF is within 5 points in A4C and A2C over the clinical range."""
+    folder, out = tmp_path / "study", tmp_path / "out"
+    write_study(folder, seed=23, edv_ml=edv_ml, ef_percent=ef_percent)
+    clips = sorted(folder.iterdir())[:2]
+
+    done = command("analyse", *clips, "--out", out)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    instances = json.loads((out / "results.json").read_text())["instances"]
+    assert [instance["view"] for instance in instances] == ["A4C", "A2C"]
+    assert [instance["measurement"]["ef_percent"] for instance in instances] == pytest.approx([ef_percent] * 2, abs=5)
+
+
+def test_a_wrong_key_is_named_with_its_file(command, tmp_path):
+    """The administrator reads file, key and what to do, without a traceback."""
+    config = tmp_path / "node.toml"
+    config.write_text("[receive]\nprot = 104\n")
+
+    done = command("config", "check", "--config", config)
+
+    assert done.returncode == 1
+    assert str(config) in done.stderr
+    assert "receive.prot" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_example_configuration_is_valid_and_holds_the_defaults(command, tmp_path):
+    """`config example` prints a file that `config check` accepts."""
+    config = tmp_path / "node.toml"
+    config.write_text(command("config", "example").stdout)
+
+    done = command("config", "check", "--config", config)
+
+    assert done.returncode == 0, done.stderr
+    assert "engine lv-apical" in done.stdout
+
+
+def test_no_dicom_below_a_folder_is_one_clear_line(command, tmp_path):
+    """An empty folder is an error that names the folder."""
+    (tmp_path / "empty").mkdir()
+
+    done = command("analyse", tmp_path / "empty", "--out", tmp_path / "out")
+
+    assert done.returncode == 1
+    assert "no DICOM study below" in done.stderr
