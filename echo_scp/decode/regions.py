@@ -22,6 +22,7 @@ TISSUE, COLOUR_FLOW = 1, 2  # Region Data Type, C.8.5.5.1.2
 _CENTIMETRES = 3  # Physical Units, C.8.5.5.1.15
 _FINEST_MM, _COARSEST_MM = 0.01, 2.0
 _OVERHANG_PX = 2  # carts that write the maximum exclusively, or round it
+_SMALLEST_PX = 16  # less is no picture
 _THUMBNAIL = 0.1  # of the largest region's area: an orientation picture beside a zoomed one
 _SAME = 0.9  # common share of the boxes of a region that is listed twice
 _FACTORS = (2, 3, 4)  # by which archives scale cines down
@@ -48,8 +49,7 @@ def listed_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
 
 def tissue_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
     """Return the different 2D tissue regions, the largest first. A region that is listed twice counts once."""
-    regions = [r for r in listed_regions(ds) if r.spatial_format == TWO_D and r.data_type in (TISSUE, 0, None)]
-    regions.sort(key=lambda region: -region.box.area)
+    regions = sorted(filter(_is_tissue, listed_regions(ds)), key=lambda region: -region.box.area)
     kept: list[ListedRegion] = []
     for region in regions:
         if region.box.area >= _THUMBNAIL * regions[0].box.area and not any(_same(region, other) for other in kept):
@@ -88,6 +88,11 @@ def _listed(item: Dataset) -> ListedRegion | None:
         units=(tags.whole_number(item, "PhysicalUnitsXDirection"), tags.whole_number(item, "PhysicalUnitsYDirection")),
         delta=(tags.number(item, "PhysicalDeltaX"), tags.number(item, "PhysicalDeltaY")),
     )
+
+
+def _is_tissue(region: ListedRegion) -> bool:
+    tissue = region.spatial_format == TWO_D and region.data_type in (TISSUE, 0, None)
+    return tissue and min(region.box.width, region.box.height) >= _SMALLEST_PX
 
 
 def _same(first: ListedRegion, second: ListedRegion) -> bool:

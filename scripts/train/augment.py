@@ -10,32 +10,37 @@ Image = NDArray[np.float32]  # (S, S) in 0..1
 Labels = NDArray[np.uint8]
 
 
-def augment(image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator) -> tuple[Image, Labels]:
-    """Return a random variant of one frame, (size, size), from a square source of any size."""
-    warped, labels = _warp(image, labels, size, rng)
+def augment(
+    image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator, strength: float = 1.0
+) -> tuple[Image, Labels]:
+    """Return a random variant of one frame, (size, size), from a square source of any size.
+
+    `strength` 0..1 scales how often each change is made and how strong a geometric one may be.
+    """
+    warped, labels = _warp(image, labels, size, rng, strength)
     picture = warped.astype(np.float32) / 255
     steps = (
         (0.25, _resector), (0.35, _depth_gain), (0.8, _grey_curve), (0.25, _shadow), (0.3, _soften), (0.35, _speckle),
         (0.2, _downsample), (0.15, _jpeg), (0.2, _overlay),
     )  # fmt: skip
     for probability, step in steps:
-        if rng.random() < probability:
+        if rng.random() < probability * strength:
             picture = step(picture, rng)
     return np.clip(picture, 0, 1).astype(np.float32), labels
 
 
 def _warp(
-    image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator
+    image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator, strength: float
 ) -> tuple[NDArray[np.uint8], Labels]:
     source = image.shape[0]
-    strong = rng.random() < 0.4
-    scale = size / source * np.exp(rng.uniform(-0.5, 0.4) if strong else rng.uniform(-0.25, 0.25))
-    aspect = np.exp(rng.uniform(-0.15, 0.15) / 2)
-    angle = np.radians(rng.uniform(-30, 30) if strong else rng.uniform(-15, 15))
-    mirror = -1 if rng.random() < 0.3 else 1
+    strong = rng.random() < 0.4 * strength
+    scale = size / source * np.exp(rng.uniform(-0.5, 0.4) if strong else rng.uniform(-0.25, 0.25) * strength)
+    aspect = np.exp(rng.uniform(-0.15, 0.15) / 2 * strength)
+    angle = np.radians(rng.uniform(-30, 30) if strong else rng.uniform(-15, 15) * strength)
+    mirror = -1 if rng.random() < 0.3 * strength else 1
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.diag([mirror * scale * aspect, scale / aspect])
-    shift = rng.uniform(-0.12, 0.12, 2) * size
+    shift = rng.uniform(-0.12, 0.12, 2) * size * strength
     offset = size / 2 + shift - linear @ np.array([source / 2, source / 2])
     matrix = np.column_stack([linear, offset])
     return (

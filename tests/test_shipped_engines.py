@@ -1,0 +1,33 @@
+"""The engines that travel with the package: readable, true to their hash, and as good as their manifest says."""
+
+from __future__ import annotations
+
+import pytest
+
+from echo_scp.config import AnalysisConfig
+from echo_scp.inference.catalogue import list_manifests, load_engines, shipped_folder
+
+
+@pytest.mark.parametrize("manifest", list_manifests(shipped_folder()), ids=lambda manifest: manifest.name)
+def test_a_shipped_engine_has_a_card_that_names_its_artefact(manifest):
+    """The model card is of these very weights and states their licence."""
+    card = (manifest.folder / "MODEL_CARD.md").read_text()
+
+    assert manifest.sha256 in card
+    assert manifest.licence in card
+    assert manifest.metrics
+
+
+def test_the_default_engines_load():
+    """View and segmentation, as the default configuration names them."""
+    engines = load_engines(AnalysisConfig())
+
+    assert [identity.name for identity in engines.identities] == ["view", "lv-apical"]
+
+
+def test_the_segmentation_states_what_was_asked_of_it():
+    """LV Dice on valid patients of at least 0.94, and what was measured on A2C."""
+    metrics = load_engines(AnalysisConfig()).segmentation.manifest.metrics
+
+    assert metrics["camus_a4c_valid_lv_dice"] >= 0.94
+    assert metrics["camus_a2c_test_lv_dice"] > 0.85

@@ -1,0 +1,99 @@
+"""An engine folder is believed only when everything in it agrees."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from echo_scp.errors import ManifestError
+from echo_scp.inference.manifest import read_manifest
+
+ARTEFACT = b"weights"
+TEXT = f"""\
+schema = 1
+name = "mine"
+version = "1.0.0"
+task = "view"
+artefact = "model.onnx"
+sha256 = "{hashlib.sha256(ARTEFACT).hexdigest()}"
+licence = "MIT"
+[input]
+tensor = "frames"
+size = 64
+mean = 0.0
+std = 1.0
+[output]
+tensor = "logits"
+labels = ["A4C", "other"]
+[decision]
+threshold = 0.5
+frames_per_clip = 4
+[training]
+data = "none"
+script = "none"
+seed = 1
+[metrics]
+accuracy = 0.5
+"""
+
+
+def make_folder(tmp_path, text=TEXT, artefact=ARTEFACT):
+    (tmp_path / "manifest.toml").write_text(text)
+    (tmp_path / "model.onnx").write_bytes(artefact)
+    return tmp_path
+
+
+def test_a_complete_folder_is_read(tmp_path):
+    """Name, hash and labels are there for the reports."""
+    manifest = read_manifest(make_folder(tmp_path))
+
+    assert manifest.identity.name == "mine"
+    assert manifest.output.labels == ("A4C", "other")
+    assert manifest.metrics == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('task = "view"', 'task = "magic"', "task"),
+        ("schema = 1", "schema = 2", "schema"),
+        ("size = 64", "size = 4", "input.size"),
+        ('"A4C", "other"', '"A4C", "B7"', "unknown names: B7"),
+        ("[decision]\nthreshold = 0.5\nframes_per_clip = 4\n", "", r"\[decision\]"),
+        ('licence = "MIT"\n', "", "licence"),
+        ('licence = "MIT"', 'license = "MIT"', "licen"),
+        ('task = "view"', 'task = "segmentation"', "background"),
+        ("std = 1.0", "std = 0.0", "input.std"),
+        ('artefact = "model.onnx"', 'artefact = "../model.onnx"', "artefact"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file(tmp_path, old, new, field):
+    """The message says which file, which field and what was expected."""
+    folder = make_folder(tmp_path, TEXT.replace(old, new))
+
+    with pytest.raises(ManifestError, match=field) as raised:
+        read_manifest(folder)
+
+    assert str(folder / "manifest.toml") in str(raised.value)
+
+
+def test_an_artefact_of_another_hash_is_refused(tmp_path):
+    """Weights that were changed or damaged never run."""
+    with pytest.raises(ManifestError, match="sha256"):
+        read_manifest(make_folder(tmp_path, artefact=b"other weights"))
+
+
+def test_a_missing_artefact_is_named(tmp_path):
+    """A half-copied folder says what is missing."""
+    folder = make_folder(tmp_path)
+    (folder / "model.onnx").unlink()
+
+    with pytest.raises(ManifestError, match=r"model\.onnx"):
+        read_manifest(folder)
+
+
+def test_a_folder_without_manifest_is_named(tmp_path):
+    """An engine name that does not exist is a clear error."""
+    with pytest.raises(ManifestError, match="a readable manifest"):
+        read_manifest(tmp_path / "absent")

@@ -1,0 +1,44 @@
+"""A view is an average over the clip, and "other" when unsure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from echo_scp.classify import classify, spread
+from echo_scp.model import View
+from tests.unit.fakes import FakeEngine, make_clip, make_manifest
+
+
+def clip_of(count: int):
+    return make_clip(np.zeros((count, 40, 50), dtype=np.uint8))
+
+
+def engine_saying(*rows: tuple[float, ...]) -> FakeEngine:
+    """Return an engine whose frame k has the probabilities rows[k]."""
+    return FakeEngine(make_manifest("view"), lambda batch: np.log(np.array(rows[: len(batch)], dtype=np.float32)))
+
+
+def test_the_view_is_the_mean_of_the_frames():
+    """One frame that errs does not decide."""
+    sure, wrong = (0.91, 0.03, 0.03, 0.03), (0.1, 0.8, 0.05, 0.05)
+
+    estimate = classify(clip_of(20), engine_saying(sure, sure, wrong, sure))
+
+    assert estimate.view is View.A4C
+    assert estimate.confidence == pytest.approx((3 * 0.91 + 0.1) / 4, abs=1e-5)
+
+
+def test_an_unsure_answer_is_other():
+    """Below the engine's threshold no view is claimed; what it thought is kept."""
+    estimate = classify(clip_of(20), engine_saying(*[(0.5, 0.3, 0.1, 0.1)] * 4))
+
+    assert estimate.view is View.OTHER
+    assert estimate.confidence == pytest.approx(0.1, abs=1e-5)
+    assert dict(estimate.probabilities)[View.A4C] == pytest.approx(0.5, abs=1e-5)
+
+
+def test_frames_are_spread_over_the_whole_clip():
+    """First and last are among them; a short clip gives what it has."""
+    assert spread(100, 4).tolist() == [0, 33, 66, 99]
+    assert spread(3, 10).tolist() == [0, 1, 2]

@@ -1,0 +1,90 @@
+"""The configuration: defaults, files, environment, and errors that name what to mend."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from echo_scp.config import Config, load
+from echo_scp.errors import ConfigurationError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "node.toml"
+    path.write_text(text)
+    return path
+
+
+def test_no_file_and_no_environment_give_the_defaults():
+    """An administrator may start with nothing."""
+    assert load(None, {}) == Config()
+
+
+def test_a_file_sets_what_it_names(tmp_path):
+    """Other keys keep their defaults."""
+    path = write(tmp_path, '[receive]\nport = 104\n[[destinations]]\nname="a"\nae_title="PACS"\nhost="h"\n')
+
+    config = load(path, {})
+
+    assert config.receive.port == 104
+    assert config.receive.ae_title == "ECHO_SCP"
+    assert [(item.name, item.port, item.send) for item in config.destinations] == [("a", 104, ("SR", "SEG"))]
+
+
+def test_the_environment_overrides_the_file(tmp_path):
+    """Sections and keys are joined by two underscores."""
+    path = write(tmp_path, "[receive]\nport = 104\n")
+
+    config = load(path, {"ECHO_SCP_RECEIVE__PORT": "11113", "ECHO_SCP_DATA_FOLDER": "/srv", "OTHER": "x"})
+
+    assert config.receive.port == 11113
+    assert str(config.data_folder) == "/srv"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[receive]\nprot = 1\n", "receive.prot: unknown key"),
+        ("[receive]\nport = 70000\n", "receive.port"),
+        ('[receive]\nae_title = "THIS IS TOO LONG AN AE"\n', "AE title"),
+        ('[report]\nuid_root = "1.02.3"\n', "UID root"),
+        ('[log]\nlevel = "loud"\n', "'debug', 'info', 'warning' or 'error'"),
+        ('[[destinations]]\nname="a"\nae_title="P"\n', "destinations.0.host"),
+        ("data_folder = [", "not valid TOML"),
+    ],
+)
+def test_an_error_names_file_key_and_expectation(tmp_path, text, expected):
+    """Whatever is wrong, the message says where."""
+    path = write(tmp_path, text)
+
+    with pytest.raises(ConfigurationError) as raised:
+        load(path, {})
+
+    assert str(path) in str(raised.value)
+    assert expected in str(raised.value)
+
+
+def test_an_error_of_the_environment_names_the_variable():
+    """Not the file, which is innocent."""
+    with pytest.raises(ConfigurationError, match=r"ECHO_SCP_RECEIVE__PORT: receive\.port"):
+        load(None, {"ECHO_SCP_RECEIVE__PORT": "many"})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """The path is in the message."""
+    with pytest.raises(ConfigurationError, match=r"absent\.toml"):
+        load(tmp_path / "absent.toml", {})
+
+
+def test_two_destinations_cannot_share_a_name(tmp_path):
+    """Deliveries are told apart by it."""
+    table = '[[destinations]]\nname="a"\nae_title="P"\nhost="h"\n'
+
+    with pytest.raises(ConfigurationError, match="destination names must differ"):
+        load(write(tmp_path, table * 2), {})
+
+
+def test_a_configuration_cannot_be_changed():
+    """It is read once and passed as a value."""
+    with pytest.raises(ValidationError):
+        Config().receive.port = 1
