@@ -24,7 +24,13 @@ from echo_scp.database.connection import Database, Transaction
 from echo_scp.database.results import store_analysis
 from echo_scp.decode import read_instance
 from echo_scp.deliver import send
-from echo_scp.errors import DatabaseUnavailableError, DeliveryError, DestinationRefusedError, InstanceError
+from echo_scp.errors import (
+    DatabaseUnavailableError,
+    DeliveryError,
+    DestinationRefusedError,
+    InstanceError,
+    UnindexableFileError,
+)
 from echo_scp.metrics import DELIVERIES
 from echo_scp.model import EngineIdentity, Instance
 from echo_scp.pipeline import Pipeline, ResultFile
@@ -253,8 +259,8 @@ def _read(paths: Iterable[Path]) -> list[Instance]:
     for path in paths:
         try:
             instances.append(read_instance(path))
-        except InstanceError as error:
-            log.error("instance.unreadable", path=str(path), reason=error.reason, detail=error.detail)
+        except (InstanceError, UnindexableFileError) as error:
+            log.error("instance.unreadable", path=str(path), detail=error.detail)
     return instances
 
 

@@ -113,6 +113,5 @@ def _migrations() -> list[tuple[int, str, LiteralString]]:
     folder = files("echo_scp.database").joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [
-        (int(name[:4]), name, cast(LiteralString, folder.joinpath(name).read_text(encoding="utf-8")))
-        for name in names
+        (int(name[:4]), name, cast(LiteralString, folder.joinpath(name).read_text(encoding="utf-8"))) for name in names
     ]

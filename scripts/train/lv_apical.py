@@ -95,7 +95,59 @@ class Pool:
     real: int
     phantom_share: float
 
-    def make_batch(
+    def epoch_order(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return every real frame once, and a draw of phantoms."""
+        count = round(self.phantom_share * self.real)
+        phantoms = rng.choice(np.arange(self.real, len(self.images)), count, replace=False)
+        return rng.permutation(np.concatenate([np.arange(self.real), phantoms]))
+
+
+def run_phase(
+    phase: Phase,
+    model: UNet,
+    pool: Pool,
+    valid: camus.LabelledFrames,
+    best: float,
+    arguments: argparse.Namespace,
+    rng: np.random.Generator,
+) -> float:
+    """Train for a phase and return the best mean Dice so far; better averaged weights go to the checkpoint."""
+    steps = len(pool.epoch_order(np.random.default_rng(0))) // BATCH
+    average = copy.deepcopy(model)
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=phase.learning_rate, total_steps=phase.epochs * steps + 1, pct_start=0.2
+    )
+    started = time.monotonic()
+    for epoch in range(1, phase.epochs + 1):
+        losses = []
+        for chosen in np.array_split(pool.epoch_order(rng)[: steps * BATCH], steps):
+            x, y = make_batch(pool.images[chosen], pool.labels[chosen], phase.strength, rng)
+            losses.append(learn(model, optimiser, x, y))
+            schedule.step()
+            follow(average, model, phase.decay)
+        if epoch % 2 == 0 or epoch == phase.epochs:
+            scores = score(average, valid)
+            kept = scores.mean_dice > best
+            if kept:
+                best = scores.mean_dice
+                torch.save(average.state_dict(), arguments.checkpoint)
+            elapsed = time.monotonic() - started
+            line = f"{phase.name} {epoch} loss {np.mean(losses):.4f} {scores.line} kept {kept} {elapsed:.0f} s"
+            print(line, flush=True)
+    return best
+
+
+def add_phantoms(
+    real: camus.LabelledFrames, count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the real frames followed by `count` phantom frames, half A4C and half A2C."""
+    drawn = [random_frame((View.A4C, View.A2C)[k % 2], SOURCE_SIZE, rng) for k in range(count)]
+    images = np.concatenate([real.images, np.stack([image for image, _ in drawn])])
+    return images, np.concatenate([real.labels, np.stack([labels for _, labels in drawn])])
+
+
+def make_batch(
     images: NDArray[np.uint8], labels: NDArray[np.uint8], strength: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     pairs = [augment.augment(image, label, SIZE, rng, strength) for image, label in zip(images, labels, strict=True)]

@@ -63,7 +63,7 @@ def main() -> None:
         licence="CC-BY-NC-SA-4.0",
         size=SIZE,
         labels=LABELS,
-        data="85 atlas frames of three sources (some with unverified terms), CAMUS A4C and A2C, synthetic phantom frames",
+        data="85 atlas frames of three sources (terms of some not verified), CAMUS A4C and A2C, synthetic frames",
         script="scripts/train/view.py",
         seed=arguments.seed,
         decision={"threshold": threshold, "frames_per_clip": 10},

@@ -164,5 +164,3 @@ class Pacs:
             for path in self.spool.ready()
             if dcmread(path, stop_before_pixels=True).StudyInstanceUID == study_instance_uid
         ]
-
-
