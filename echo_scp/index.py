@@ -13,15 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from echo_scp.database.connection import Database, Transaction
+from echo_scp.decode import read_instance
 from echo_scp.errors import DatabaseUnavailableError, UnindexableFileError
 from echo_scp.spool import Spool, dataset_digest
 
 BATCH_FILES = 200
-IDENTITY_TAGS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 RETRY_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -44,21 +42,14 @@ class SpooledInstance:
 
 def read_spooled(path: Path) -> SpooledInstance:
     """Return the identity of a spooled file; raises UnindexableFileError when it belongs to no study."""
-    try:
-        dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(IDENTITY_TAGS))
-        values = {keyword: str(dataset.get(keyword, "") or "").strip() for keyword in IDENTITY_TAGS}
-        meta = dataset.file_meta
-    except (InvalidDicomError, OSError, ValueError, TypeError, KeyError, AttributeError, EOFError) as error:
-        raise UnindexableFileError(path, f"the data set cannot be read: {error}") from error
-    missing = [keyword for keyword in IDENTITY_TAGS[:3] if not values[keyword]]
-    if missing:
-        raise UnindexableFileError(path, f"the data set has no {', '.join(missing)}")
+    instance = read_instance(path)
+    meta = instance.header.file_meta
     sha256, byte_count = dataset_digest(path)
     return SpooledInstance(
-        values["StudyInstanceUID"],
-        values["SeriesInstanceUID"],
-        values["SOPInstanceUID"],
-        values["SOPClassUID"] or str(meta.get("MediaStorageSOPClassUID", "")),
+        instance.study_instance_uid,
+        instance.series_instance_uid,
+        instance.sop_instance_uid,
+        instance.sop_class_uid,
         str(meta.TransferSyntaxUID),
         sha256,
         byte_count,

@@ -45,9 +45,12 @@ log = structlog.get_logger(__name__)
 
 
 def apply_job_schema(url: str) -> None:
-    """Create Procrastinate's tables unless they are there. Call inside the node's start, after `migrate`."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    """Create Procrastinate's tables unless they are there; raises DatabaseUnavailableError."""
+    try:
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
     if row == (None,):
         with procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as app:
             app.schema_manager.apply_schema()

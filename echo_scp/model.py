@@ -126,7 +126,7 @@ class Instance:
 
     @property
     def sop_class_uid(self) -> str:
-        return str(self.header.SOPClassUID)
+        return str(self.header.get("SOPClassUID", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from types import TracebackType
-from typing import LiteralString, Self, cast
+from typing import Self
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -21,10 +21,10 @@ MIGRATION_LOCK = 7_305_441  # any constant: two nodes that start together take t
 
 
 @cache
-def _queries() -> dict[str, LiteralString]:
+def _queries() -> dict[str, str]:
     text = files("echo_scp.database").joinpath("queries.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return {name: cast(LiteralString, sql.strip()) for name, sql in zip(parts[::2], parts[1::2], strict=True)}
+    return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
 class Transaction:
@@ -103,15 +103,13 @@ def migrate(url: str) -> None:
         raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
 
 
-def _apply(connection: psycopg.Connection[Row], number: int, name: str, sql: LiteralString) -> None:
+def _apply(connection: psycopg.Connection[Row], number: int, name: str, sql: str) -> None:
     with connection.transaction():
         connection.execute(sql)
         connection.execute("INSERT INTO schema_migration (number, name) VALUES (%s, %s)", (number, name))
 
 
-def _migrations() -> list[tuple[int, str, LiteralString]]:
+def _migrations() -> list[tuple[int, str, str]]:
     folder = files("echo_scp.database").joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
-        (int(name[:4]), name, cast(LiteralString, folder.joinpath(name).read_text(encoding="utf-8"))) for name in names
-    ]
+    return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in names]

