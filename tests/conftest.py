@@ -8,6 +8,11 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine makes a slow example, not a wrong one.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 Dcmtk = Callable[..., "subprocess.CompletedProcess[str]"]
 

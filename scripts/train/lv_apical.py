@@ -34,17 +34,34 @@ SOURCE_SIZE = 256
 BATCH = 16
 
 
+@dataclass(frozen=True)
+class Phase:
+    """One run through a learning-rate schedule; `strength` is the augmentation's."""
+
+    name: str
+    size: int
+    epochs: int
+    learning_rate: float
+    strength: float
+    decay: float
+
+
+PHASES = (
+    Phase("learn", LEARN_SIZE, 36, 3e-3, 1.0, 0.995),
+    Phase("settle", SIZE, 9, 1.5e-3, 0.35, 0.98),
+    Phase("polish", SIZE, 7, 1e-3, 0.15, 0.98),
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with camus-a4c.npz and camus-a2c.npz")
     parser.add_argument("--out", type=Path, required=True, help="engine folder to write")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--settle-epochs", type=int, default=9, help="of the second phase")
     parser.add_argument("--phantoms", type=int, default=400, help="phantom frames in the pool")
     parser.add_argument("--phantom-share", type=float, default=0.12, help="phantom frames per real frame in an epoch")
     parser.add_argument("--checkpoint", type=Path, default=Path("build/lv-apical.pt"))
-    parser.add_argument("--settle-only", action="store_true", help="run the second phase from the checkpoint")
+    parser.add_argument("--skip-phases", type=int, default=0, help="go on from the checkpoint of an earlier run")
     parser.add_argument("--export-only", action="store_true", help="write the engine folder from the checkpoint")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
@@ -59,31 +76,19 @@ def main() -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Run both phases; keep the averaged weights with the best mean Dice on valid patients.
+    """Run the phases; keep the averaged weights with the best mean Dice on valid patients.
 
-    The first phase learns under the full augmentation, on coarser frames. The second settles at full size and under a
-    third of the augmentation: outlines get as sharp as ordinary pictures allow without forgetting the others.
+    The first phase learns under the full augmentation, on coarser frames. The others settle at full size and under less
+    of it: outlines get as sharp as ordinary pictures allow without forgetting the others.
     """
     rng = np.random.default_rng(arguments.seed)
     real = camus.read(arguments.data / "camus-a4c.npz", "train", SOURCE_SIZE)
     pool = Pool(*add_phantoms(real, arguments.phantoms, rng), len(real.images), arguments.phantom_share)
     model = UNet(len(camus.LABELS)).to(memory_format=torch.channels_last)
-    if not arguments.settle_only:
-        run_phase(Phase("learn", LEARN_SIZE, arguments.epochs, 3e-3, 1.0, 0.995), model, pool, arguments, rng)
-    model.load_state_dict(torch.load(arguments.checkpoint, weights_only=True))
-    run_phase(Phase("settle", SIZE, arguments.settle_epochs, 1.5e-3, 0.35, 0.98), model, pool, arguments, rng)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One run through a learning-rate schedule; `strength` is the augmentation's."""
-
-    name: str
-    size: int
-    epochs: int
-    learning_rate: float
-    strength: float
-    decay: float
+    for phase in PHASES[arguments.skip_phases :]:
+        if phase is not PHASES[0]:
+            model.load_state_dict(torch.load(arguments.checkpoint, weights_only=True))
+        run_phase(phase, model, pool, arguments, rng)
 
 
 @dataclass(frozen=True)
