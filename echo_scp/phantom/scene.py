@@ -20,6 +20,7 @@ BACKGROUND, LV_CAVITY, LV_MYOCARDIUM, LEFT_ATRIUM = range(4)
 Field = NDArray[np.float32]
 TEXTURE_MM = 0.5  # pitch of the scatterer texture
 TEXTURE_SIZE = 800
+TRABECULAE_MM = 1.0  # the endocardium is not a clean edge
 DEPTHS, ANGLES = 320, 144  # polar samples of one frame
 
 # Echogenicity (amplitude) of what the beam meets.
@@ -188,7 +189,8 @@ class _Anatomy:
         amplitude[labels == LV_MYOCARDIUM] = MYOCARDIUM
         amplitude[(labels == LEFT_ATRIUM) | (labels == LV_CAVITY)] = BLOOD
         amplitude[self._valve(across, along, labels)] = VALVE
-        amplitude[(labels == LV_CAVITY) & (endo > 0.93)] = MYOCARDIUM * 0.5
+        rim = np.sqrt(endo) > 1 - TRABECULAE_MM / self._cavity.b_mm
+        amplitude[(labels == LV_CAVITY) & rim] = MYOCARDIUM * 0.5
         return amplitude
 
     def _right_heart(self, amplitude: Field, across: Field, along: Field, epi: Field) -> None:

@@ -3,8 +3,8 @@
     python scripts/train/view.py --data FOLDER --encoder build/lv-apical.pt --out engines/view
 
 FOLDER holds views.npz, camus-a4c.npz and camus-a2c.npz. The encoder starts from the segmentation network's. Each real
-source is left out once; the pooled answers on left-out sources set the temperature and the threshold, and are the
-accuracy that the manifest states. The shipped weights are then trained on all sources.
+source is left out once; the pooled answers on its frames set the temperature and the threshold, and are the accuracy
+that the manifest states. Doppler and M-mode frames are trained on but not scored: the product's gate refuses them. The shipped weights are then trained on all sources.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZE = 128
 BATCH = 16
 OTHER = LABELS.index("other")
 HELD_OUT = ("TTE47 gallery", "cardioML", "echo-plax-segmentation")
-WANTED_PRECISION = 0.95
+WANTED_PRECISION = 0.9
 SOURCE_SHARE = {"CAMUS": 1.0, "phantom": 0.5}  # against 2.0 of every atlas source, within a label
 
 
@@ -39,20 +39,28 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, required=True, help="checkpoint of lv_apical.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--fold-steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--fold-steps", type=int, default=300)
+    parser.add_argument("--skip-folds", action="store_true", help="take the left-out answers of an earlier run")
+    parser.add_argument("--start", type=Path, help="go on from these weights, saved by an earlier run")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     rng = np.random.default_rng(arguments.seed)
     frames = read_all(arguments.data, 120, rng)
-    logits, truth = leave_sources_out(arguments, frames, rng)
+    left_out = arguments.encoder.with_name("view-left-out.npz")
+    if not arguments.skip_folds:
+        logits, truth = leave_sources_out(arguments, frames, rng)
+        np.savez(left_out, logits=logits, truth=truth)
+    with np.load(left_out) as file:
+        logits, truth = file["logits"], file["truth"]
     temperature = calibrate(logits, truth)
     probabilities = softmax(logits / temperature, axis=1)
     threshold = choose_threshold(probabilities, truth)
     metrics = describe(probabilities, truth, threshold, "left_out_source")
     print(f"temperature {temperature:.3f} threshold {threshold:.2f} {metrics}", flush=True)
-    model = train(arguments, frames, arguments.steps, rng)
+    model = train(arguments, frames, arguments.steps, rng, arguments.start)
     valid = read_valid(arguments.data)
+    torch.save(model.state_dict(), arguments.encoder.with_name("view.pt"))
     model.temperature.fill_(temperature)
     metrics |= describe(softmax(predict(model, valid), axis=1), labels_of(valid), threshold, "camus_a4c_valid")
     folder = EngineFolder(
@@ -78,7 +86,7 @@ def leave_sources_out(
     logits, truths = [], []
     for source in HELD_OUT:
         model = train(arguments, [frame for frame in frames if frame.source != source], arguments.fold_steps, rng)
-        held = [frame for frame in frames if frame.source == source]
+        held = [frame for frame in frames if frame.source == source and not frame.gated]
         found, truth = predict(model, held), labels_of(held)
         confusion = np.zeros((len(LABELS), len(LABELS)), dtype=int)
         np.add.at(confusion, (truth, found.argmax(1)), 1)
@@ -89,12 +97,18 @@ def leave_sources_out(
 
 
 def train(
-    arguments: argparse.Namespace, frames: Sequence[LabelledView], steps: int, rng: np.random.Generator
+    arguments: argparse.Namespace,
+    frames: Sequence[LabelledView],
+    steps: int,
+    rng: np.random.Generator,
+    start: Path | None = None,
 ) -> ViewNet:
     segmenter = UNet(4)
     segmenter.load_state_dict(torch.load(arguments.encoder, weights_only=True))
     model = ViewNet(len(LABELS)).to(memory_format=torch.channels_last)
     model.encoder.load_state_dict(segmenter.encoder.state_dict())
+    if start is not None:
+        model.load_state_dict(torch.load(start, weights_only=True))
     slow = list(model.encoder.parameters())
     fast = [*model.deep.parameters(), *model.head.parameters()]
     optimiser = torch.optim.AdamW([{"params": slow}, {"params": fast}], weight_decay=1e-2)
@@ -105,7 +119,7 @@ def train(
     for step in range(1, steps + 1):
         chosen = rng.choice(len(frames), BATCH, p=weights)
         x, y = make_batch([frames[k] for k in chosen], rng)
-        loss = functional.cross_entropy(model(x), y, label_smoothing=0.05)
+        loss = functional.cross_entropy(model(x), y, label_smoothing=0.02)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

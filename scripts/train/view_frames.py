@@ -20,11 +20,15 @@ Picture = NDArray[np.uint8]  # (SOURCE_SIZE, SOURCE_SIZE)
 
 @dataclass(frozen=True)
 class LabelledView:
-    """One frame; `variants` are ways to crop it, the first being what the product would see."""
+    """One frame; `variants` are ways to crop it, the first being what the product would see.
+
+    `gated` frames (Doppler, M-mode) are refused by the product before a network sees them.
+    """
 
     source: str
     label: int
     variants: tuple[Picture, ...]
+    gated: bool = False
 
 
 def read_all(data: Path, phantoms: int, rng: np.random.Generator) -> list[LabelledView]:
@@ -50,7 +54,8 @@ def _atlas(path: Path) -> list[LabelledView]:
     for image, row in zip(images, meta, strict=True):
         label = LABELS.index(row["view"]) if row["view"] in LABELS else LABELS.index("other")
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        found.append(LabelledView(str(row["source"]), label, (_square(_crop(grey)), _square(grey))))
+        variants = (_square(_crop(grey)), _square(grey))
+        found.append(LabelledView(str(row["source"]), label, variants, row["view"] in {"DOPPLER", "MMODE"}))
     return found
 
 
