@@ -132,7 +132,8 @@ class Pipeline:
         analysis = ClipAnalysis(instance, clip=clip, view=view, notes=clip.notes)
         measurable = self._engines.segmentation.manifest.views
         if view.view not in measurable:
-            detail = f"the view is {view.view}; volumes are measured in {', '.join(measurable)}"
+            guess, probability = max(view.probabilities, key=lambda item: item[1])
+            detail = f"taken for {view.view} ({guess} {probability:.2f}); measured are {', '.join(measurable)}"
             return replace(analysis, not_assessed=NotAssessed(Reason.VIEW_NOT_MEASURED, detail))
         with _stage("segment"):
             segmentation = segment(clip, self._engines.segmentation, self._config.analysis.batch_frames)

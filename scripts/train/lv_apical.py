@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from echo_scp.model import View
 
+PHANTOM_SHARE = 0.12  # phantom frames per real frame in an epoch
 SIZE = 192  # of the shipped network
 LEARN_SIZE = 160  # the first phase sees coarser frames: a third faster
 SOURCE_SIZE = 256
@@ -44,15 +45,12 @@ class Phase:
     learning_rate: float
     strength: float
     decay: float
-    phantom_share: float = 0.12  # phantom frames per real frame
 
 
 PHASES = (
     Phase("learn", LEARN_SIZE, 36, 3e-3, 1.0, 0.995),
     Phase("settle", SIZE, 9, 1.5e-3, 0.35, 0.98),
     Phase("polish", SIZE, 7, 1e-3, 0.15, 0.98),
-    # The network reads too low an EF on phantoms after the phases above: more of them, gently.
-    Phase("balance", SIZE, 3, 4e-4, 0.15, 0.98, phantom_share=0.45),
 )
 
 
@@ -101,9 +99,9 @@ class Pool:
     labels: NDArray[np.uint8]
     real: int
 
-    def epoch_order(self, phantom_share: float, rng: np.random.Generator) -> NDArray[np.intp]:
+    def epoch_order(self, rng: np.random.Generator) -> NDArray[np.intp]:
         """Return every real frame once, and a draw of phantoms."""
-        count = round(phantom_share * self.real)
+        count = round(PHANTOM_SHARE * self.real)
         phantoms = rng.choice(np.arange(self.real, len(self.images)), count, replace=False)
         return rng.permutation(np.concatenate([np.arange(self.real), phantoms]))
 
@@ -117,7 +115,7 @@ def run_phase(
 ) -> None:
     """Train for a phase; the best averaged weights of it go to the checkpoint."""
     valid = camus.read(arguments.data / "camus-a4c.npz", "valid", phase.size)
-    steps = len(pool.epoch_order(phase.phantom_share, np.random.default_rng(0))) // BATCH
+    steps = len(pool.epoch_order(np.random.default_rng(0))) // BATCH
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -126,7 +124,7 @@ def run_phase(
     best, started = 0.0, time.monotonic()
     for epoch in range(1, phase.epochs + 1):
         losses = []
-        for chosen in np.array_split(pool.epoch_order(phase.phantom_share, rng)[: steps * BATCH], steps):
+        for chosen in np.array_split(pool.epoch_order(rng)[: steps * BATCH], steps):
             x, y = make_batch(pool.images[chosen], pool.labels[chosen], phase, rng)
             losses.append(learn(model, optimiser, x, y))
             schedule.step()

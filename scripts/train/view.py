@@ -4,7 +4,8 @@
 
 FOLDER holds views.npz, camus-a4c.npz and camus-a2c.npz. The encoder starts from the segmentation network's. Each real
 source is left out once; the pooled answers on its frames set the temperature and the threshold, and are the accuracy
-that the manifest states. Doppler and M-mode frames are trained on but not scored: the product's gate refuses them. The shipped weights are then trained on all sources.
+that the manifest states. The networks for that are trained for fewer steps, so the shipped one, trained on all sources,
+should be better than they say. Doppler and M-mode frames are trained on but not scored: the gate refuses them before.
 """
 
 from __future__ import annotations
