@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from echo_scp import __version__
@@ -36,7 +37,7 @@ def main() -> None:
     try:
         app()
     except EchoScpError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -86,7 +87,7 @@ def analyse(
     console = Console()
     studies, skipped = find_studies(paths)
     for file in skipped:
-        console.print(f"[yellow]skipped[/] {file.path}: {file.detail}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]skipped[/] {escape(f'{file.path}: {file.detail}')}", highlight=False, soft_wrap=True)
     if not studies:
         raise EchoScpError(f"no DICOM study below {', '.join(str(path) for path in paths)}")
     pipeline = Pipeline(settings, load_engines(settings.analysis))
@@ -99,7 +100,7 @@ def analyse(
         console.print(clip_table(results, f"Study {study.study_instance_uid}"))
         for line in (*remark_lines(results), *study_lines(results)):
             console.print(line, highlight=False)
-        console.print(f"results in {folder}", highlight=False, soft_wrap=True)
+        console.print(f"results in {escape(str(folder))}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -100,7 +100,7 @@ class DeliverConfig(_Section):
 
 
 class Destination(_Section):
-    """A storage SCP that receives results: `AETITLE@host:port` in one value."""
+    """A storage SCP that receives results."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
     ae_title: AETitle
@@ -133,7 +133,7 @@ class LogConfig(_Section):
 class Config(_Section):
     """The whole configuration; every field is documented in config/echo-scp.toml."""
 
-    data_folder: Path = Path("data")
+    data_folder: Annotated[Path, AfterValidator(Path.absolute)] = Path("data").absolute()
     receive: ReceiveConfig = ReceiveConfig()
     study: StudyConfig = StudyConfig()
     database: DatabaseConfig = DatabaseConfig()

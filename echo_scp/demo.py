@@ -17,6 +17,7 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from echo_scp.config import Destination, ReceiveConfig
@@ -34,6 +35,7 @@ QUIET_PERIOD_S = 2.0
 REAL_CINE = "color3d_jpeg_baseline.dcm"  # of the package pydicom-data: a SonoSite cine, apical four-chamber-like
 SENDER_AE_TITLE = "DEMO_ULTRASOUND"
 
+CONFIG_NAME = "demo-node.toml"
 CONFIG = """\
 data_folder = {data_folder}
 
@@ -85,7 +87,7 @@ def run_demo(out: Path, console: Console) -> bool:
         for returned in _demonstrate(out.absolute(), console):
             _show(returned, console)
     except EchoScpError as error:
-        console.print(f"[bold red]the demo failed:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]the demo failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return False
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. For research use; not for diagnosis.")
     return True
@@ -93,6 +95,8 @@ def run_demo(out: Path, console: Console) -> bool:
 
 def _demonstrate(out: Path, console: Console) -> list[Returned]:
     if out.exists():
+        if any(out.iterdir()) and not (out / CONFIG_NAME).exists():
+            raise EchoScpError(f"{out} is not empty and not of an earlier demo; choose another folder with --out")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     columns = (
@@ -141,7 +145,7 @@ def _synthetic_study(folder: Path) -> DemoStudy:
 def _running_node(out: Path, pacs_port: int) -> Iterator[Destination]:
     """Run `echo-scp serve` as its own process, as a site would."""
     port, web_port = _free_port(), _free_port()
-    config = out / "node.toml"
+    config = out / CONFIG_NAME
     config.write_text(
         CONFIG.format(
             data_folder=f"'{out / 'node'}'",
@@ -203,6 +207,7 @@ def _wait_for_results(studies: tuple[DemoStudy, ...], out: Path, pacs: Spool, pr
     """Wait until the stand-in PACS has every object that the results name; raises EchoScpError after a while."""
     task = progress.add_task("analyse, and wait for SR and SEG at the stand-in PACS", total=len(studies))
     deadline = time.monotonic() + RESULTS_S
+    node = Spool(out / "node", reserve_disk_mb=0)
     returned: dict[str, Returned] = {}
     while len(returned) < len(studies):
         if time.monotonic() > deadline:
@@ -212,15 +217,14 @@ def _wait_for_results(studies: tuple[DemoStudy, ...], out: Path, pacs: Spool, pr
         for study in studies:
             if study.study_instance_uid in returned:
                 continue
-            found = _look_for(study, out, pacs)
+            found = _look_for(study, node, pacs, out / "returned")
             if found is not None:
                 returned[study.study_instance_uid] = found
                 progress.advance(task)
     return [returned[study.study_instance_uid] for study in studies]
 
 
-def _look_for(study: DemoStudy, out: Path, pacs: Spool) -> Returned | None:
-    node = Spool(out / "node", reserve_disk_mb=0)
+def _look_for(study: DemoStudy, node: Spool, pacs: Spool, target: Path) -> Returned | None:
     folder = node.results_folder(study.study_instance_uid, 1)
     results_path = folder / "results.json"
     if not results_path.exists():
@@ -230,7 +234,7 @@ def _look_for(study: DemoStudy, out: Path, pacs: Spool) -> Returned | None:
     objects = _returned_objects(study, pacs)
     if len(objects) < wanted:
         return None
-    return Returned(study, results, _keep(objects, out / "returned"), _keep_pictures(folder, out / "returned"))
+    return Returned(study, results, _keep(objects, target), _keep_pictures(folder, target))
 
 
 def _returned_objects(study: DemoStudy, pacs: Spool) -> dict[str, Path]:

@@ -16,7 +16,7 @@ import structlog
 
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.decode import read_instance
-from echo_scp.errors import DatabaseUnavailableError, UnindexableFileError
+from echo_scp.errors import DatabaseUnavailableError, InstanceError, UnindexableFileError
 from echo_scp.spool import Spool, dataset_digest
 
 BATCH_FILES = 200
@@ -67,18 +67,32 @@ class Indexer:
         self._database = database
         self._on_received = on_received
 
-    def index_all(self) -> int:
-        """Index until the spool is empty; return how many files were taken up."""
+    def index_all(self, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Index until the spool is empty or `stopping`; return how many files were taken up.
+
+        A file that the operating system cannot read stays in the spool for the next call; the others go on.
+        """
         taken = 0
-        while batch := self._spool.ready()[:BATCH_FILES]:
-            studies = {study for path in batch if (study := self._index(path)) is not None}
-            for study_instance_uid in sorted(studies):
-                self._on_received(study_instance_uid)
-            for path in batch:
-                if path.exists():
-                    self._spool.discard(path)
-            taken += len(batch)
+        unreadable: set[Path] = set()
+        while not stopping() and (batch := [path for path in self._spool.ready() if path not in unreadable]):
+            for path in batch[:BATCH_FILES]:
+                try:
+                    self._take_up(path)
+                except (InstanceError, OSError) as error:
+                    log.error("instance.unreadable", path=str(path), detail=str(error))
+                    unreadable.add(path)
+                else:
+                    taken += 1
+                if stopping():
+                    break
         return taken
+
+    def _take_up(self, path: Path) -> None:
+        study_instance_uid = self._index(path)
+        if study_instance_uid is not None:
+            self._on_received(study_instance_uid)
+        if path.exists():
+            self._spool.discard(path)
 
     def _index(self, path: Path) -> str | None:
         """Store one file; return its study when it brought something new."""
@@ -121,6 +135,7 @@ class Indexer:
         return True
 
     def _quarantine(self, path: Path, detail: str) -> None:
+        detail = "".join(letter if letter.isprintable() else "?" for letter in detail)  # the file's own bytes
         kept = self._spool.quarantine(path, detail)
         with self._database.transaction() as transaction:
             transaction.execute("insert_quarantined_file", path=str(kept), detail=detail)
@@ -158,7 +173,7 @@ class IndexerThread:
             self._wake.wait(timeout=RETRY_S)
             self._wake.clear()
             try:
-                self._indexer.index_all()
+                self._indexer.index_all(self._stopping.is_set)
             except DatabaseUnavailableError as error:
                 log.warning("indexer.database_unavailable", detail=str(error))
                 self._stopping.wait(RETRY_S)

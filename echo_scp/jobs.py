@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ from echo_scp.errors import (
     DeliveryError,
     DestinationRefusedError,
     InstanceError,
+    StorageError,
     UnindexableFileError,
 )
 from echo_scp.metrics import DELIVERIES
@@ -47,7 +49,7 @@ log = structlog.get_logger(__name__)
 def apply_job_schema(url: str) -> None:
     """Create Procrastinate's tables unless they are there; raises DatabaseUnavailableError."""
     try:
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(url, connect_timeout=10) as connection:
             row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
@@ -73,15 +75,16 @@ class JobQueue:
     ) -> None:
         self._app.close()
 
-    def schedule_analysis(self, study_instance_uid: str, wait_s: float) -> None:
+    def schedule_analysis(self, study_instance_uid: str, wait_s: float, attempt: int = 1) -> None:
         """Have the study analysed in `wait_s` seconds, unless that is already due."""
         key = f"study:{study_instance_uid}"
-        self._defer(ANALYSE_STUDY, ANALYSE_QUEUE, key, wait_s, study_instance_uid=study_instance_uid)
+        self._defer(ANALYSE_STUDY, ANALYSE_QUEUE, key, wait_s, attempt, study_instance_uid=study_instance_uid)
 
-    def schedule_delivery(self, sop_instance_uid: str, destination: str) -> None:
-        """Have the object sent, unless that is already due."""
+    def schedule_delivery(self, sop_instance_uid: str, destination: str, wait_s: float = 0, attempt: int = 1) -> None:
+        """Have the object sent in `wait_s` seconds, unless that is already due."""
         key = f"delivery:{destination}:{sop_instance_uid}"
-        self._defer(DELIVER_OBJECT, DELIVER_QUEUE, key, 0, sop_instance_uid=sop_instance_uid, destination=destination)
+        arguments = {"sop_instance_uid": sop_instance_uid, "destination": destination}
+        self._defer(DELIVER_OBJECT, DELIVER_QUEUE, key, wait_s, attempt, **arguments)
 
     def recover(self, database: Database) -> None:
         """Schedule every unfinished study and delivery that has no job."""
@@ -93,16 +96,32 @@ class JobQueue:
         for sop_instance_uid, destination in deliveries:
             self.schedule_delivery(str(sop_instance_uid), str(destination))
 
-    def _defer(self, task: str, queue: str, key: str, wait_s: float, **arguments: str) -> None:
+    def _defer(self, task: str, queue: str, key: str, wait_s: float, attempt: int, **arguments: str) -> None:
         deferrer = self._app.configure_task(
-            task, queue=queue, lock=key, queueing_lock=key, schedule_in={"seconds": max(0.0, wait_s)}
+            task,
+            queue=queue,
+            lock=key,
+            queueing_lock=key,
+            schedule_in={"seconds": max(0.0, wait_s)},
+            priority=1 - min(attempt, 30),  # a destination that is away must not hold up the others
         )
         try:
-            deferrer.defer(**arguments)
+            deferrer.defer(**arguments, attempt=attempt)
         except AlreadyEnqueued:
             pass  # what is due will see the newest state
         except ConnectorException as error:
             raise DatabaseUnavailableError(f"a job could not be queued: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A begun run; `started_at` is stored, so that a repeated run says the same."""
+
+    run_id: int
+    revision: int
+    started_at: datetime
+    paths: tuple[Path, ...]
+    predecessor: PredecessorReference | None
 
 
 class Work:
@@ -130,67 +149,71 @@ class Work:
             transaction.execute("study_failed", study_instance_uid=study_instance_uid)
         log.error("study.failed", study_instance_uid=study_instance_uid)
 
-    def deliver_object(self, sop_instance_uid: str, destination: str) -> None:
-        """Send one object; raises DeliveryError when it should be tried again."""
+    def deliver_object(self, sop_instance_uid: str, destination: str) -> bool:
+        """Send one object; return False when it should be tried again."""
         with self._database.transaction() as transaction:
             row = transaction.row("delivery", sop_instance_uid=sop_instance_uid, destination=destination)
         if row is None or row[1] != "waiting":
-            return
+            return True
         path, age_s = Path(str(row[0])), cast(float, row[2])
         peer = self._destinations.get(destination)
         if peer is None:
             self._record(sop_instance_uid, destination, "given_up", None, "the destination is no longer configured")
-        else:
-            self._send(path, sop_instance_uid, peer, age_s)
+            return True
+        return self._send(path, sop_instance_uid, peer, age_s)
 
     def _analyse_study(self, uid: str) -> None:
+        run = self._begin(uid)
+        if run is not None:
+            self._run(uid, run)
+
+    def _begin(self, uid: str) -> _Run | None:
+        """Return the run to make, or None when there is nothing to do yet or any more.
+
+        One transaction that holds the study's row: an instance indexed meanwhile is in the inputs, or makes a new run.
+        """
         with self._database.transaction() as transaction:
             row = transaction.row(
                 "seconds_until_complete", study_instance_uid=uid, quiet_period_s=self._config.study.quiet_period_s
             )
             inputs = transaction.rows("study_inputs", study_instance_uid=uid)
+            if row is None or not inputs:
+                return None
+            wait_s = cast(float, row[0])
+            if wait_s > 0:
+                self._queue.schedule_analysis(uid, wait_s)
+                return None
             last = transaction.row("last_finished_run", study_instance_uid=uid)
-        if row is None or not inputs:
-            return
-        wait_s = cast(float, row[0])
-        if wait_s > 0:
-            self._queue.schedule_analysis(uid, wait_s)
-            return
-        fingerprint = inputs_sha256((str(row[1]) for row in inputs), self._pipeline.engines.identities)
-        revision = 1 if last is None else cast(int, last[0]) + 1
-        if last is not None and last[1] == fingerprint:
-            self._set_reported(uid, revision - 1, cast(datetime, last[2]))
-            return
-        self._run(uid, revision, fingerprint, [Path(str(row[0])) for row in inputs])
-
-    def _set_reported(self, uid: str, revision: int, started_at: datetime) -> None:
-        with self._database.transaction() as transaction:
-            transaction.execute("study_reported", study_instance_uid=uid, revision=revision, started_at=started_at)
-
-    def _run(self, uid: str, revision: int, fingerprint: str, paths: list[Path]) -> None:
-        with self._database.transaction() as transaction:
+            fingerprint = inputs_sha256((str(row[1]) for row in inputs), self._pipeline.engines.identities)
+            revision = 1 if last is None else cast(int, last[0]) + 1
+            if last is not None and last[1] == fingerprint:
+                transaction.execute("study_unchanged", study_instance_uid=uid)
+                return None
             transaction.execute("study_analysing", study_instance_uid=uid)
-            row = transaction.row(
+            begun = transaction.row(
                 "begin_run",
                 study_instance_uid=uid,
                 revision=revision,
                 inputs_sha256=fingerprint,
                 software_version=__version__,
             )
+            assert begun is not None  # the statement returns its row
+            paths = tuple(Path(str(row[0])) for row in inputs)
             predecessor = _predecessor(transaction, uid, revision - 1)
-        if row is None:
-            raise DatabaseUnavailableError("the run was not stored")
-        run_id, started_at = cast(int, row[0]), cast(datetime, row[1])
-        log.info("study.analysis_started", revision=revision, instances=len(paths))
-        analysed = self._pipeline.analyse(uid, revision, _read(paths))
-        objects = self._pipeline.report(analysed.analysis, started_at, predecessor)
+            return _Run(cast(int, begun[0]), revision, cast(datetime, begun[1]), paths, predecessor)
+
+    def _run(self, uid: str, run: _Run) -> None:
+        revision, started_at = run.revision, run.started_at
+        log.info("study.analysis_started", revision=revision, instances=len(run.paths))
+        analysed = self._pipeline.analyse(uid, revision, _read(run.paths))
+        objects = self._pipeline.report(analysed.analysis, started_at, run.predecessor)
         folder = self._spool.results_folder(uid, revision)
         for file in (*objects, *analysed.pictures):
             self._spool.write_result(folder / file.name, file.content)
         self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
         with self._database.transaction() as transaction:
-            store_analysis(transaction, run_id, analysed.analysis)
-            self._store_objects(transaction, run_id, objects, folder)
+            store_analysis(transaction, run.run_id, analysed.analysis)
+            self._store_objects(transaction, run.run_id, objects, folder)
             transaction.execute("study_reported", study_instance_uid=uid, revision=revision, started_at=started_at)
         log.info("study.reported", revision=revision, objects=len(objects))
         for file, destination in self._addressed(objects):
@@ -221,7 +244,7 @@ class Work:
             if file.kind in destination.send
         ]
 
-    def _send(self, path: Path, sop_instance_uid: str, peer: Destination, age_s: float) -> None:
+    def _send(self, path: Path, sop_instance_uid: str, peer: Destination, age_s: float) -> bool:
         try:
             outcome = send(path, peer, self._config.receive.ae_title, self._config.deliver.timeout_s)
         except DeliveryError as error:
@@ -230,11 +253,10 @@ class Work:
             given_up = age_s > self._config.deliver.give_up_after_h * 3600
             status = error.status if isinstance(error, DestinationRefusedError) else None
             self._record(sop_instance_uid, peer.name, "given_up" if given_up else "waiting", status, error.detail)
-            if given_up:
-                return
-            raise
+            return given_up
         DELIVERIES.add(destination=peer.name, outcome="warning" if outcome.warning else "delivered")
         self._record(sop_instance_uid, peer.name, "delivered", outcome.status, outcome.warning)
+        return True
 
     def _record(self, sop_instance_uid: str, destination: str, state: str, status: int | None, detail: str) -> None:
         with self._database.transaction() as transaction:
@@ -257,12 +279,14 @@ def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity]) -> 
 
 
 def _read(paths: Iterable[Path]) -> list[Instance]:
-    """Return the instances of a study; one whose header cannot be read any more is logged and left out."""
+    """Return the instances of a study; one that is DICOM no more is logged and left out. Raises StorageError."""
     instances = []
     for path in paths:
         try:
             instances.append(read_instance(path))
-        except (InstanceError, UnindexableFileError) as error:
+        except InstanceError as error:  # the operating system's: it may pass, and the study must not go without
+            raise StorageError(f"{path}: {error.detail}") from error
+        except UnindexableFileError as error:
             log.error("instance.unreadable", path=str(path), detail=error.detail)
     return instances
 

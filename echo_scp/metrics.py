@@ -98,7 +98,7 @@ DELIVERIES = Counter(
     "Attempts to send a result, by destination and outcome: delivered, warning, refused, unreachable.",
     ("destination", "outcome"),
 )
-QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait or run, by queue.", ("queue",))
+QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue.", ("queue",))
 QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
 
 ALL: tuple[Counter | Gauge | Histogram, ...] = (

@@ -27,7 +27,7 @@ from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
-from echo_scp.jobs import JobQueue, apply_job_schema
+from echo_scp.jobs import ANALYSE_QUEUE, DELIVER_QUEUE, JobQueue, apply_job_schema
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
 from echo_scp.web.app import WebThread, build_app
@@ -78,7 +78,8 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         metrics.prepare(config.data_folder / "metrics")
         spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
         spooled = _Forward()
-        listener = stack.enter_context(Listener(config.receive, spool, spooled))
+        with _bound(config.receive.address, config.receive.port):
+            listener = stack.enter_context(Listener(config.receive, spool, spooled))
         url = _open_database(config, stack, stop)
         if url is None:
             yield None
@@ -95,10 +96,20 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         worker.start()
         stack.callback(worker.stop)
         checks = {"database": database.ping, "worker": worker.is_alive}
-        web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
+        with _bound(config.web.address, config.web.port):
+            web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
         web.start()
         stack.callback(web.stop)
         yield RunningNode(listener.port, web.port)
+
+
+@contextmanager
+def _bound(address: str, port: int) -> Iterator[None]:
+    """Say which port could not be had."""
+    try:
+        yield
+    except OSError as error:
+        raise EchoScpError(f"cannot listen on {address}:{port}: {error.strerror}") from error
 
 
 class _Forward:
@@ -158,15 +169,17 @@ def _refresh(database: Database, spool: Spool) -> None:
         with database.transaction() as transaction:
             states = dict.fromkeys(("receiving", "analysing", "reported", "failed"), 0)
             states |= {str(state): int(str(count)) for state, count in transaction.rows("studies_by_state")}
-            queues = transaction.rows("queue_depth")
+            queues = {ANALYSE_QUEUE: (0.0, 0.0), DELIVER_QUEUE: (0.0, 0.0)}
+            for queue, depth, age_s in transaction.rows("queue_depth"):
+                queues[str(queue)] = (float(str(depth)), float(str(age_s)))
     except DatabaseUnavailableError as error:
         log.warning("metrics.database_unavailable", detail=str(error))
         return
     for state, count in states.items():
         metrics.STUDIES.set(count, state=state)
-    for queue, depth, age_s in queues:
-        metrics.QUEUE_DEPTH.set(float(str(depth)), queue=str(queue))
-        metrics.QUEUE_AGE.set(float(str(age_s)), queue=str(queue))
+    for name, (depth, age_s) in queues.items():
+        metrics.QUEUE_DEPTH.set(depth, queue=name)
+        metrics.QUEUE_AGE.set(age_s, queue=name)
 
 
 class WorkerProcess:
@@ -191,6 +204,7 @@ class WorkerProcess:
     def stop(self) -> None:
         """Let the jobs in hand finish; kill the process when they do not. What was left is done at the next start."""
         self._stopping.set()
+        self._thread.join()  # first: nobody starts a process after this
         process = self._process
         if process is not None and process.is_alive():
             process.terminate()
@@ -198,13 +212,13 @@ class WorkerProcess:
             if process.is_alive():
                 process.kill()
                 process.join()
-        self._thread.join()
 
     def _start_process(self) -> None:
         # spawn: a fork of a process with threads, pools and a database connection is undefined.
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_work, args=(self._config, self._url), name="echo-scp-worker")
-        self._process.start()
+        process = context.Process(target=_work, args=(self._config, self._url), name="echo-scp-worker")
+        process.start()
+        self._process = process
 
     def _supervise(self) -> None:
         while not self._stopping.is_set():
@@ -213,9 +227,13 @@ class WorkerProcess:
             process.join(0.5)
             if process.is_alive() or self._stopping.is_set():
                 continue
-            log.error("worker.died", exit_code=process.exitcode)
-            if not self._stopping.wait(WORKER_RESTART_S):
+            log.error("worker.ended", exit_code=process.exitcode)
+            if self._stopping.wait(WORKER_RESTART_S):
+                return
+            try:
                 self._start_process()
+            except OSError as error:  # no memory or no process number: it may pass
+                log.error("worker.not_started", detail=str(error))
 
 
 def _work(config: Config, url: str) -> None:

@@ -86,10 +86,8 @@ class Pipeline:
         clips: list[ClipAnalysis] = []
         pictures: list[ResultFile] = []
         for instance in instances:
-            analysis = self._analyse_instance(instance)
-            picture = self._draw(analysis)
-            if picture is not None:
-                pictures.append(picture)
+            analysis, picture = self._analyse_instance(instance)
+            pictures.extend(picture)
             clips.append(_let_go(analysis))
             _count(analysis)
             progress(analysis)
@@ -114,15 +112,17 @@ class Pipeline:
             sr = build_sr(study, segs, config, now, predecessor)
             return (_encode("SR", sr), *(_encode("SEG", seg) for seg in segs))
 
-    def _analyse_instance(self, instance: Instance) -> ClipAnalysis:
+    def _analyse_instance(self, instance: Instance) -> tuple[ClipAnalysis, tuple[ResultFile, ...]]:
+        """Return the analysis and, when the clip was measured, its picture."""
         try:
-            return self._measure(instance)
+            analysis = self._measure(instance)
+            return analysis, self._draw(analysis)
         except InstanceError as error:
-            return ClipAnalysis(instance, not_assessed=NotAssessed(error.reason, error.detail))
+            return ClipAnalysis(instance, not_assessed=NotAssessed(error.reason, error.detail)), ()
         except Exception:  # one instance, whatever is wrong with it, must not take the study's other clips with it
             log.exception("clip.failed", sop_instance_uid=instance.sop_instance_uid)
             refusal = NotAssessed(Reason.INTERNAL_ERROR, "an internal error; see the log")
-            return ClipAnalysis(instance, not_assessed=refusal)
+            return ClipAnalysis(instance, not_assessed=refusal), ()
 
     def _measure(self, instance: Instance) -> ClipAnalysis:
         with _stage("decode"):
@@ -143,16 +143,16 @@ class Pipeline:
             return replace(analysis, segmentation=segmentation, not_assessed=outcome)
         return replace(analysis, segmentation=segmentation, measurement=outcome, notes=(*clip.notes, *outcome.notes))
 
-    def _draw(self, analysis: ClipAnalysis) -> ResultFile | None:
+    def _draw(self, analysis: ClipAnalysis) -> tuple[ResultFile, ...]:
         if analysis.measurement is None:
-            return None
+            return ()
         with _stage("draw"):
             picture = draw_summary(analysis, research_use=self._config.report.research_use)
             ok, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         if not ok:
             raise ValueError("OpenCV could not encode a PNG")
         uid = analysis.instance.sop_instance_uid
-        return ResultFile("PNG", f"{uid}.png", png.tobytes(), uid)
+        return (ResultFile("PNG", f"{uid}.png", png.tobytes(), uid),)
 
 
 def _stage(name: str) -> AbstractContextManager[None]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Callable
 
 import procrastinate
 import structlog
-from procrastinate.jobs import Job
-from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Job, Status
 
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
@@ -21,6 +20,8 @@ from echo_scp.pipeline import Pipeline
 from echo_scp.spool import Spool
 
 ANALYSIS_ATTEMPTS = 3
+ANALYSIS_RETRY_S = (5.0, 300.0)  # first and longest wait
+MAXIMUM_TAKEOVERS = 5  # of one study's job: more mean that the study kills its worker
 DELIVERY_CONCURRENCY = 4
 POLLING_S = 1.0  # how late a job that is due may start
 GRACE_S = 60.0  # how long a stopping worker waits for the jobs in hand; what is left runs again at the next start
@@ -28,21 +29,9 @@ GRACE_S = 60.0  # how long a stopping worker waits for the jobs in hand; what is
 log = structlog.get_logger(__name__)
 
 
-class GrowingDelay(BaseRetryStrategy):
-    """Try again after first, 2 x first, 4 x first ... at most `maximum_s` seconds, as long as the error can pass."""
-
-    def __init__(self, first_s: float, maximum_s: float, attempts: int | None = None) -> None:
-        self._first_s = first_s
-        self._maximum_s = maximum_s
-        self._attempts = attempts
-
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """Return when to try again, or None when this was the last attempt."""
-        retryable = isinstance(exception, EchoScpError) and exception.retryable
-        if not retryable and self._attempts is not None and job.attempts + 1 >= self._attempts:
-            return None
-        doublings = min(job.attempts, 30)
-        return RetryDecision(retry_in={"seconds": min(self._first_s * 2**doublings, self._maximum_s)})
+def retry_wait_s(first_s: float, maximum_s: float, attempt: int) -> float:
+    """Return the wait after attempt 1, 2, 3 ...: first, twice that, four times that ... at most `maximum_s`."""
+    return min(first_s * 2.0 ** min(attempt - 1, 30), maximum_s)
 
 
 def run_worker(config: Config, url: str, *, alone: bool) -> None:
@@ -54,55 +43,65 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
     spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
     with Database(url) as database, JobQueue(url) as queue:
         work = Work(config, database, queue, spool, Pipeline(config, engines))
-        asyncio.run(_run(config, url, work, lambda: queue.recover(database), alone=alone))
+        asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database), alone=alone))
     log.info("worker.stopped")
 
 
-async def _run(config: Config, url: str, work: Work, recover: Callable[[], None], *, alone: bool) -> None:
+async def _run(
+    config: Config, url: str, work: Work, queue: JobQueue, recover: Callable[[], None], *, alone: bool
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with build_app(config, url, work).open_async() as app:
+    async with build_app(config, url, work, queue).open_async() as app:
         stalled_after_s = config.work.stalled_after_s
-        await _take_over_stalled(app, 0.0 if alone else stalled_after_s)
+        await _take_over_stalled(app, work, 0.0 if alone else stalled_after_s)
         workers = [
-            asyncio.create_task(_work(app, queue, concurrency, stalled_after_s))
-            for queue, concurrency in ((ANALYSE_QUEUE, config.work.concurrency), (DELIVER_QUEUE, DELIVERY_CONCURRENCY))
+            asyncio.create_task(_work(app, name, concurrency, stalled_after_s))
+            for name, concurrency in ((ANALYSE_QUEUE, config.work.concurrency), (DELIVER_QUEUE, DELIVERY_CONCURRENCY))
         ]
-        tasks = [*workers, asyncio.create_task(_housekeep(app, recover, stalled_after_s))]
+        tasks = [*workers, asyncio.create_task(_housekeep(app, work, recover, stalled_after_s))]
         stopping = asyncio.create_task(stop.wait())
         log.info("worker.started", concurrency=config.work.concurrency)
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (*tasks, stopping):
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
 
 
-def build_app(config: Config, url: str, work: Work) -> procrastinate.App:
-    """Return the Procrastinate application with both tasks."""
+def build_app(config: Config, url: str, work: Work, queue: JobQueue) -> procrastinate.App:
+    """Return the Procrastinate application with both tasks.
+
+    A task that fails queues its successor itself. Procrastinate's own retry would turn the running job back into a
+    waiting one, which the queueing lock forbids when a newer job of the same study waits already.
+    """
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url))
-    delivery_retry = GrowingDelay(config.deliver.first_retry_s, config.deliver.maximum_retry_s)
 
-    @app.task(name=ANALYSE_STUDY, queue=ANALYSE_QUEUE, retry=GrowingDelay(5, 300, ANALYSIS_ATTEMPTS), pass_context=True)
-    def analyse_study(context: procrastinate.JobContext, study_instance_uid: str) -> None:
+    @app.task(name=ANALYSE_STUDY, queue=ANALYSE_QUEUE)
+    def analyse_study(study_instance_uid: str, attempt: int = 1) -> None:
         try:
             work.analyse_study(study_instance_uid)
-        except DatabaseUnavailableError:
-            raise
-        except Exception:  # the edge of a job
-            log.exception(
-                "study.analysis_failed", study_instance_uid=study_instance_uid, attempt=context.job.attempts + 1
-            )
-            if context.job.attempts + 1 >= ANALYSIS_ATTEMPTS:
+        except Exception as error:  # the edge of a job
+            log.exception("study.analysis_failed", study_instance_uid=study_instance_uid, attempt=attempt)
+            passing = isinstance(error, EchoScpError) and error.retryable
+            if passing or attempt < ANALYSIS_ATTEMPTS:
+                queue.schedule_analysis(study_instance_uid, retry_wait_s(*ANALYSIS_RETRY_S, attempt), attempt + 1)
+            else:
                 work.fail_study(study_instance_uid)
-            raise
 
-    @app.task(name=DELIVER_OBJECT, queue=DELIVER_QUEUE, retry=delivery_retry)
-    def deliver_object(sop_instance_uid: str, destination: str) -> None:
-        work.deliver_object(sop_instance_uid, destination)
+    @app.task(name=DELIVER_OBJECT, queue=DELIVER_QUEUE)
+    def deliver_object(sop_instance_uid: str, destination: str, attempt: int = 1) -> None:
+        try:
+            delivered = work.deliver_object(sop_instance_uid, destination)
+        except Exception:  # the edge of a job
+            log.exception("delivery.failed", sop_instance_uid=sop_instance_uid, destination=destination)
+            delivered = False
+        if not delivered:
+            wait_s = retry_wait_s(config.deliver.first_retry_s, config.deliver.maximum_retry_s, attempt)
+            queue.schedule_delivery(sop_instance_uid, destination, wait_s, attempt + 1)
 
     return app
 
@@ -121,20 +120,31 @@ async def _work(app: procrastinate.App, queue: str, concurrency: int, stalled_af
     )
 
 
-async def _housekeep(app: procrastinate.App, recover: Callable[[], None], stalled_after_s: float) -> None:
+async def _housekeep(app: procrastinate.App, work: Work, recover: Callable[[], None], stalled_after_s: float) -> None:
     """Give lost work its job again: at once, and then regularly."""
     while True:
         try:
             await asyncio.to_thread(recover)
-            await _take_over_stalled(app, stalled_after_s)
-        except (DatabaseUnavailableError, procrastinate.exceptions.ConnectorException) as error:
+            await _take_over_stalled(app, work, stalled_after_s)
+        except (DatabaseUnavailableError, ConnectorException) as error:
             log.warning("worker.database_unavailable", detail=str(error))
         await asyncio.sleep(stalled_after_s)
 
 
-async def _take_over_stalled(app: procrastinate.App, seconds: float) -> None:
+async def _take_over_stalled(app: procrastinate.App, work: Work, seconds: float) -> None:
     """Put the jobs of workers that were silent for `seconds` back into their queue."""
     await app.job_manager.prune_stalled_workers(seconds)
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=seconds):
-        log.warning("job.taken_over", task=job.task_name, job_id=job.id)
+        await _take_over(app, work, job)
+
+
+async def _take_over(app: procrastinate.App, work: Work, job: Job) -> None:
+    log.warning("job.taken_over", task=job.task_name, job_id=job.id, attempts=job.attempts)
+    if job.task_name == ANALYSE_STUDY and job.attempts >= MAXIMUM_TAKEOVERS:
+        await asyncio.to_thread(work.fail_study, str(job.task_kwargs["study_instance_uid"]))
+        await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+        return
+    try:
         await app.job_manager.retry_job(job)
+    except UniqueViolation:  # a newer job of the same study or object waits: it does this one's work
+        await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)

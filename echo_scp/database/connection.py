@@ -13,7 +13,7 @@ from typing import Self
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from echo_scp.errors import DatabaseUnavailableError
+from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
 
 Parameters = dict[str, object]
 Row = tuple[object, ...]
@@ -51,7 +51,9 @@ class Database:
 
     def __init__(self, url: str, connections: int = 4, timeout_s: float = 10) -> None:
         self._timeout_s = timeout_s
-        self._pool = ConnectionPool(url, min_size=1, max_size=connections, open=False, name="echo-scp")
+        self._pool = ConnectionPool(
+            url, min_size=1, max_size=connections, open=False, name="echo-scp", check=ConnectionPool.check_connection
+        )
 
     def __enter__(self) -> Self:
         self._pool.open()
@@ -89,7 +91,7 @@ class Database:
 def migrate(url: str) -> None:
     """Apply every migration that the database has not had; numbered, forward only, each in its own transaction."""
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migration"
@@ -101,6 +103,11 @@ def migrate(url: str) -> None:
                     _apply(connection, number, name, sql)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:  # the server's word on a statement of ours
+            raise
+        # Without the text: it repeats the URL, and with it the password.
+        raise ConfigurationError("database.url: expected postgresql://user:password@host:port/name") from None
 
 
 def _apply(connection: psycopg.Connection[Row], number: int, name: str, sql: str) -> None:

@@ -2,7 +2,7 @@
 
 -- name: upsert_study
 INSERT INTO study (study_instance_uid, state, first_received_at, last_received_at, quiet_since)
-VALUES (%(study_instance_uid)s, 'receiving', %(received_at)s, %(received_at)s, now())
+VALUES (%(study_instance_uid)s, 'reported', %(received_at)s, %(received_at)s, now())
 ON CONFLICT (study_instance_uid) DO NOTHING;
 
 -- name: lock_sop_instance
@@ -26,7 +26,7 @@ INSERT INTO instance (
 -- name: study_received
 UPDATE study SET
     state = 'receiving',
-    quiet_since = now(),
+    quiet_since = clock_timestamp(),
     last_received_at = greatest(last_received_at, %(received_at)s)
 WHERE study_instance_uid = %(study_instance_uid)s;
 
@@ -35,7 +35,7 @@ INSERT INTO quarantined_file (path, detail) VALUES (%(path)s, %(detail)s) ON CON
 
 -- name: seconds_until_complete
 SELECT %(quiet_period_s)s - extract(epoch FROM now() - quiet_since)::double precision
-FROM study WHERE study_instance_uid = %(study_instance_uid)s;
+FROM study WHERE study_instance_uid = %(study_instance_uid)s FOR UPDATE;
 
 -- name: study_inputs
 SELECT path, dataset_sha256 FROM instance i
@@ -68,7 +68,10 @@ RETURNING id, started_at;
 UPDATE study SET state = 'analysing' WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: study_failed
-UPDATE study SET state = 'failed' WHERE study_instance_uid = %(study_instance_uid)s;
+UPDATE study SET state = 'failed' WHERE study_instance_uid = %(study_instance_uid)s AND state = 'analysing';
+
+-- name: study_unchanged
+UPDATE study SET state = 'reported' WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: study_reported
 UPDATE study SET

@@ -57,4 +57,6 @@ def name(keyword: str) -> str:
 def told(ds: Dataset, keyword: str) -> str:
     """Return an element's name and value for a detail."""
     value = ds.get(keyword)
-    return f"{name(keyword)} is {'missing' if value is None else value}"
+    text = "missing" if value is None else str(value)
+    # A file's own bytes: a NUL or a line end must not reach a table or a log.
+    return f"{name(keyword)} is {''.join(letter if letter.isprintable() else '?' for letter in text)}"

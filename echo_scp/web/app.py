@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Mapping
 
@@ -39,11 +40,9 @@ class WebThread:
     """uvicorn in a thread of the node; the node keeps the signals."""
 
     def __init__(self, app: Starlette, config: WebConfig) -> None:
-        settings = uvicorn.Config(
-            app, host=config.address, port=config.port, log_config=None, access_log=False, lifespan="off"
-        )
-        self._server = uvicorn.Server(settings)
-        self._socket = settings.bind_socket()
+        """Bind the port; raises OSError when it cannot be had."""
+        self._socket = socket.create_server((config.address, config.port))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
         )

@@ -24,7 +24,7 @@ def dciodvfy_errors(path: Path) -> list[str]:
 
 
 def test_the_demo_shows_ef_and_brings_back_valid_objects(command, tmp_path):
-    """Each study gives an SR, each measured clip a SEG and a picture; the synthetic EF is within 5 points of its truth."""
+    """Each study gives an SR, each measured clip a SEG and a picture; the synthetic EF is within 5 points."""
     out = tmp_path / "out"
 
     done = command("demo", "--out", out)

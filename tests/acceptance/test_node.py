@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 
 from echo_scp.errors import DeliveryError
 from echo_scp.spool import dataset_digest
-from tests.acceptance.running import Node, wait_for
+from tests.acceptance.running import Node, pick_port, wait_for
 
 RESULT_OF_ONE_CLIP = Counter({"SR": 1, "SEG": 1})
 
@@ -233,6 +233,38 @@ def test_two_nodes_cannot_share_a_data_folder(node):
 
     with pytest.raises(AssertionError, match="in use by another node"):
         second.start()
+
+
+def test_a_port_in_use_is_one_clear_line(node, pacs):
+    """The administrator reads which port, not a traceback."""
+    node.port = pacs.port
+
+    with pytest.raises(AssertionError, match=f"cannot listen on 127.0.0.1:{pacs.port}") as raised:
+        node.start()
+
+    assert "Traceback" not in str(raised.value)
+    node.port = pick_port()
+
+
+def test_a_late_clip_and_a_kill_together_lose_nothing(node, pacs, make_study):
+    """The killed job and the newer one of the same study do not block each other."""
+    study = make_study(0, 1, 4)
+    node.start()
+    for path in study.files[:2]:
+        node.send(path)
+    wait_for(lambda: node.events("study.analysis_started"))
+    node.send(study.files[2])
+    wait_for(lambda: node.rows("SELECT count(*) FROM instance") == [(3,)])
+    node.kill()
+    node.start()
+
+    wait_for(lambda: node.rows("SELECT state FROM study") == [("reported",)])
+    wait_for(lambda: node.rows("SELECT count(*) FROM delivery WHERE state <> 'delivered'") == [(0,)])
+
+    ((clips,),) = node.rows("SELECT count(*) FROM clip WHERE run_id = (SELECT max(id) FROM run)")
+    objects = pacs.objects(study.study_instance_uid)
+    assert clips == 3
+    assert len(objects) == len(set(objects))
 
 
 @pytest.mark.dcmtk

@@ -44,9 +44,10 @@ def test_the_installed_package_runs_from_another_folder(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(site)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ECHO_SCP_")}
 
+    program = "import echo_scp; print(echo_scp.__file__); from echo_scp.cli import main; main()"
+
     done = subprocess.run(
-        [sys.executable, "-c", "import echo_scp; print(echo_scp.__file__); import echo_scp.cli as c; c.main()"]
-        + ["config", "check"],
+        [sys.executable, "-c", program, "config", "check"],
         cwd=tmp_path,
         env=environment | {"PYTHONPATH": str(site)},
         capture_output=True,
