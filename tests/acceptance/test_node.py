@@ -15,6 +15,9 @@ from echo_scp.errors import DeliveryError
 from echo_scp.spool import dataset_digest
 from tests.acceptance.running import Node, pick_port, wait_for
 
+# A sender whose peer is killed leaves its socket to the garbage collector: pynetdicom's, not ours.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+
 RESULT_OF_ONE_CLIP = Counter({"SR": 1, "SEG": 1})
 
 
