@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from echo_scp import logs
 from echo_scp.config import Destination, ReceiveConfig
 from echo_scp.deliver import send
 from echo_scp.errors import EchoScpError
@@ -83,6 +84,7 @@ class Returned:
 def run_demo(out: Path, console: Console) -> bool:
     """Run the demonstration with everything it writes below `out`; return whether every result came back."""
     started = time.monotonic()
+    logs.configure("warning", "console")  # the stand-in PACS logs too; the node has its own file
     try:
         for returned in _demonstrate(out.absolute(), console):
             _show(returned, console)

@@ -24,7 +24,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class StudyFiles:
-    """The instances of one study, in order of series and instance number."""
+    """The instances of one study."""
 
     study_instance_uid: str
     instances: tuple[Instance, ...]
@@ -45,9 +45,7 @@ def find_studies(paths: Iterable[Path]) -> tuple[tuple[StudyFiles, ...], tuple[S
             skipped.append(Skipped(path, f"the same instance as {known[instance.sop_instance_uid].path}"))
             continue
         known[instance.sop_instance_uid] = instance
-    studies = tuple(
-        StudyFiles(uid, tuple(sorted(instances.values(), key=_order))) for uid, instances in sorted(found.items())
-    )
+    studies = tuple(StudyFiles(uid, tuple(instances.values())) for uid, instances in sorted(found.items()))
     return studies, tuple(skipped)
 
 
@@ -66,15 +64,3 @@ def _files(paths: Iterable[Path]) -> Iterable[Path]:
             yield from (file for file in sorted(path.rglob("*")) if file.is_file())
         else:
             yield path
-
-
-def _order(instance: Instance) -> tuple[int, int, str]:
-    header = instance.header
-    return _integer(header.get("SeriesNumber")), _integer(header.get("InstanceNumber")), instance.sop_instance_uid
-
-
-def _integer(value: object) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        return 0

@@ -79,13 +79,13 @@ class Pipeline:
         instances: Sequence[Instance],
         progress: Progress = lambda analysis: None,
     ) -> AnalysedStudy:
-        """Analyse every instance of a study; `progress` is called after each.
+        """Analyse every instance of a study in order of series and instance number; `progress` is called after each.
 
         Nothing in one instance stops the others: what cannot be analysed carries its reason.
         """
         clips: list[ClipAnalysis] = []
         pictures: list[ResultFile] = []
-        for instance in instances:
+        for instance in sorted(instances, key=_order):
             analysis, picture = self._analyse_instance(instance)
             pictures.extend(picture)
             clips.append(_let_go(analysis))
@@ -157,6 +157,18 @@ class Pipeline:
 
 def _stage(name: str) -> AbstractContextManager[None]:
     return STAGE_DURATION.time(stage=name)
+
+
+def _order(instance: Instance) -> tuple[int, int, str]:
+    header = instance.header
+    return _integer(header.get("SeriesNumber")), _integer(header.get("InstanceNumber")), instance.sop_instance_uid
+
+
+def _integer(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
 
 
 def _let_go(analysis: ClipAnalysis) -> ClipAnalysis:

@@ -36,10 +36,10 @@ def clip_table(results: Results, title: str, truths: Mapping[str, Truth] | None 
     `truths` by SOP Instance UID adds the true volumes and EF.
     """
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("no.", "view", "conf.", "beats", "EDV", "ESV", "EF %"):
+    for name in ("no.", "view", "conf.", "beats", "EDV/ESV mL, EF %"):
         table.add_column(name, justify="left" if name == "view" else "right", no_wrap=True)
     if truths:
-        table.add_column("true EDV/ESV/EF", justify="right", no_wrap=True)
+        table.add_column("truth", justify="right", no_wrap=True)
     table.add_column("eligible", no_wrap=True)
     for clip in results["instances"]:
         cells = [escape(_number(clip)), *_view(clip), *_numbers(clip["measurement"])]
@@ -84,13 +84,13 @@ def _view(clip: Results) -> tuple[str, str]:
 
 def _numbers(measured: Results | None) -> tuple[str, ...]:
     if measured is None:
-        return ("-", "-", "-", "-")
-    volumes = ("uncal." if measured[key] is None else f"{measured[key]:.0f}" for key in ("edv_ml", "esv_ml"))
-    return (str(len(measured["beats"])), *volumes, f"{measured['ef_percent']:.0f}")
+        return ("-", "-")
+    volumes = "uncalibrated" if measured["edv_ml"] is None else f"{measured['edv_ml']:.0f}/{measured['esv_ml']:.0f}"
+    return (str(len(measured["beats"])), f"{volumes}, {measured['ef_percent']:.0f}")
 
 
 def _truth(truth: Truth | None) -> str:
-    return "-" if truth is None else f"{truth.edv_ml:.0f}/{truth.esv_ml:.0f}/{truth.ef_percent:.0f}"
+    return "-" if truth is None else f"{truth.edv_ml:.0f}/{truth.esv_ml:.0f}, {truth.ef_percent:.0f}"
 
 
 def _eligibility(clip: Results) -> str:
