@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from echo_scp.errors import DatabaseUnavailableError
@@ -25,6 +25,7 @@ def embedded_server(folder: Path) -> Iterator[str]:
     A server that survived a killed node is taken over. It listens on a socket in its own folder, on no network address.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    forget_dead_server(folder)
     try:
         server = get_server(folder, cleanup_mode=None)
     except Exception as error:
@@ -36,3 +37,16 @@ def embedded_server(folder: Path) -> Iterator[str]:
     finally:
         # Not the wheel's own clean-up at exit: it counts handles, and a killed node would leave the count wrong.
         server.stop()
+
+
+def forget_dead_server(folder: Path) -> None:
+    """Remove the postmaster.pid of a server that is gone.
+
+    After a power cut its number may be another process's, which the wheel would take for the server, and stop.
+    """
+    file = folder / "postmaster.pid"
+    with suppress(OSError, ValueError, IndexError):
+        number = int(file.read_text().split()[0])
+        command = Path(f"/proc/{number}/cmdline")
+        if not command.exists() or str(folder.resolve()).encode() not in command.read_bytes():
+            file.unlink()
