@@ -41,6 +41,8 @@ the {valid_patients} valid patients, so their figures are slightly flattering. S
 known labels, both views, are about one in nine of the training frames. A2C was learnt from those and from A4C: real A2C
 is only tested, on {test_patients} patients of the same hospital. One hospital, one vendor.
 
+The shipped weights came from one run per phase of the script (`--skip-phases`), not from a single run.
+
 ## Dice on real frames (95 % bootstrap interval over patients)
 
 {dice}
@@ -79,6 +81,8 @@ patients; synthetic sectors and traces. All other views (A3C, A5C, PSAX, Doppler
 "other".
 
 {camus}
+
+The shipped weights came from two runs of the script: 600 steps after the folds, then 1000 more (`--start`).
 
 ## Measured
 
