@@ -17,11 +17,11 @@ from pydicom import Dataset, dcmwrite
 
 from echo_scp.assess import assess
 from echo_scp.classify import classify
-from echo_scp.config import Config
+from echo_scp.config import Config, MeasureConfig
 from echo_scp.decode import decode_clip
 from echo_scp.errors import InstanceError
 from echo_scp.inference.catalogue import Engines
-from echo_scp.measure import measure_clip, measure_study
+from echo_scp.measure import find_body, measure_clip, measure_study
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
     Assessment,
@@ -91,7 +91,8 @@ class Pipeline:
             clips.append(_let_go(analysis))
             _count(analysis)
             progress(analysis)
-        result = measure_study(clips)
+        settings = self._config.measure
+        result = measure_study(clips, settings, find_body(instances, settings.bsa_formula))
         study = StudyAnalysis(
             study_instance_uid=study_instance_uid,
             revision=revision,
@@ -99,6 +100,7 @@ class Pipeline:
             result=result,
             assessment=_assess(result, instances),
             engines=self._engines.identities,
+            settings=_differing(settings),
         )
         return AnalysedStudy(study, tuple(pictures))
 
@@ -138,7 +140,7 @@ class Pipeline:
         with _stage("segment"):
             segmentation = segment(clip, self._engines.segmentation, self._config.analysis.batch_frames)
         with _stage("measure"):
-            outcome = measure_clip(clip, segmentation)
+            outcome = measure_clip(clip, segmentation, self._config.measure)
         if isinstance(outcome, NotAssessed):
             return replace(analysis, segmentation=segmentation, not_assessed=outcome)
         return replace(analysis, segmentation=segmentation, measurement=outcome, notes=(*clip.notes, *outcome.notes))
@@ -189,6 +191,11 @@ def _count(analysis: ClipAnalysis) -> None:
 
 def _assess(result: StudyMeasurement | NotAssessed, instances: Sequence[Instance]) -> Assessment | None:
     return None if isinstance(result, NotAssessed) else assess(result, _sex(instances))
+
+
+def _differing(settings: MeasureConfig) -> tuple[tuple[str, str], ...]:
+    """Return the settings that a site has changed."""
+    return tuple(sorted((key, str(value)) for key, value in settings.model_dump(exclude_defaults=True).items()))
 
 
 def _sex(instances: Sequence[Instance]) -> Sex | None:

@@ -22,10 +22,11 @@ def derive_uid(root: str, *parts: str) -> str:
 
 
 def input_fingerprint(study: StudyAnalysis) -> str:
-    """Return what stands for the inputs of a result: study, instances, engines and software version, in any order."""
+    """Return what stands for the inputs of a result, in any order: study, instances, engines, version and settings."""
     instances = sorted(analysis.instance.sop_instance_uid for analysis in study.clips)
     engines = sorted(f"{engine.name} {engine.version} {engine.sha256}" for engine in study.engines)
-    groups = ([study.study_instance_uid], instances, engines, [__version__])
+    settings = [[f"{key}={value}" for key, value in sorted(study.settings)]] if study.settings else []
+    groups = ([study.study_instance_uid], instances, engines, [__version__], *settings)
     return _digest(_digest(group).hex() for group in groups).hex()
 
 
