@@ -93,7 +93,7 @@ class MeasureConfig(_Section):
     lowest_ef_percent: float = Field(10, ge=0, lt=100)
     highest_ef_percent: float = Field(80, gt=0, le=100)
     ef_disagreement_percent: float = Field(10, gt=0, le=100)
-    irregular_variation_percent: float = Field(15, gt=0, le=100)
+    irregular_variation_percent: float = Field(10, gt=0, le=100)
     irregular_beats: int = Field(5, ge=1, le=100)
     empty_frames_percent: float = Field(10, ge=0, le=50)
     leaping_frames_percent: float = Field(15, ge=0, le=100)

@@ -17,12 +17,13 @@ from echo_scp.measure.rhythm import Rhythm
 from echo_scp.model import Beat, Flag, Note, Quality, QualityPart, Ventricle
 
 TROUBLED = 0.5
+UNSTEADY_PERCENT = 10.0  # rms of the area off its smoothed curve; a real cine has 4, a phantom's masks have 0.5
 DENSE_FRAMES_PER_CYCLE = 15.0  # below, ED and ES fall between frames; 20 and more change little
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was seen of a clip's outlines, in percent."""
+    """What was seen of a clip's outlines, in percent; `jitter_percent` is of the LV's area, whatever its EF."""
 
     unused_frames_percent: float
     jitter_percent: float
@@ -39,7 +40,7 @@ def examine(
     """Return the findings; `areas` are those of the outlines as they came, `fragments` (T,) shares of their pixels."""
     return Findings(
         unused_frames_percent=100 * float(np.mean(~areas.measured)),
-        jitter_percent=100 * areas.roughness(rhythm.smoothing_ms),
+        jitter_percent=100 * areas.roughness(rhythm.smoothing_ms) * areas.swing / float(np.mean(areas.values)),
         fragment_percent=100 * float(np.mean(fragments)),
         sector_edge_percent=100 * edge_share,
         apex_motion_percent=float(np.mean([apex_motion_percent(beat) for beat in beats])),
@@ -70,7 +71,7 @@ def score(findings: Findings, config: MeasureConfig) -> Quality:
             QualityPart(
                 "frames outlined", _falling(findings.unused_frames_percent, 0, 2 * config.empty_frames_percent)
             ),
-            QualityPart("steadiness", _falling(findings.jitter_percent, 0, config.jitter_percent)),
+            QualityPart("steadiness", _falling(findings.jitter_percent, 0, UNSTEADY_PERCENT)),
             QualityPart(
                 "one piece", max(_falling(findings.fragment_percent, 0, 4 * config.fragment_percent), TROUBLED)
             ),

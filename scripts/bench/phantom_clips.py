@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from echo_scp.model import Clip, Instance, LabelMaps, PixelSpacing, Region, Segmentation, Structure, View
-from echo_scp.phantom.heart import Heart, cavity_at
+from echo_scp.phantom.heart import SYSTOLE, Heart, cavity_at
 from echo_scp.phantom.scene import labels_at
 
 STRUCTURES = (Structure.LV_CAVITY, Structure.LV_MYOCARDIUM, Structure.LEFT_ATRIUM)
 DEPTH_MM, WIDTH_MM = 165.0, 120.0
 RR_VARIATION = 0.25  # SD / mean in atrial fibrillation
+SYSTOLE_BY_RR = 0.2  # a cycle longer by 10 % has a systole longer by 2 %
 EF_BY_RR = 0.4  # a pause longer by 10 % raises the next beat's EF by 4 % of itself
 NOISE_GRID_MM = 25.0  # over such a distance an outline errs alike
 
@@ -89,7 +90,7 @@ class PhantomClip:
         frames = []
         for time_ms in self.frame_times_ms:
             beat = int(np.searchsorted(waves, time_ms, side="right")) - 1
-            phase = (time_ms - waves[beat]) / (waves[beat + 1] - waves[beat])
+            phase = _phase(time_ms - waves[beat], waves[beat + 1] - waves[beat], 60_000 / self.heart_rate_bpm)
             heart = replace(self.heart(), ef_percent=float(efs[beat]))
             dx, dy = (_displacement(rng, (rows, columns), self.noise_mm) for _ in range(2))
             frames.append(labels_at(heart, cavity_at(heart, phase), x + dx, y + dy))
@@ -115,6 +116,14 @@ class PhantomClip:
     def segmentation(self) -> Segmentation:
         """Return the label maps as an engine would."""
         return Segmentation(self.label_maps(), STRUCTURES)
+
+
+def _phase(since_ms: float, interval_ms: float, mean_ms: float) -> float:
+    """Return the position in the cycle, 0..1; what a longer cycle adds is mostly diastole."""
+    systole_ms = SYSTOLE * mean_ms * (1 + SYSTOLE_BY_RR * (interval_ms / mean_ms - 1))
+    if since_ms < systole_ms:
+        return SYSTOLE * since_ms / systole_ms
+    return SYSTOLE + (1 - SYSTOLE) * (since_ms - systole_ms) / (interval_ms - systole_ms)
 
 
 def _displacement(rng: np.random.Generator, shape: tuple[int, int], sd_mm: float) -> NDArray[np.float32]:

@@ -273,7 +273,7 @@ def test_ef_out_of_range_is_kept_and_flagged(make_phantom):
 
 
 def test_irregular_rhythm_is_flagged(make_phantom):
-    """R waves 700 to 1000 ms apart vary by more than 15 %."""
+    """R waves 700 to 1000 ms apart vary by more than a tenth."""
     phantom = make_phantom(beats=4)
     clip = replace(phantom.clip(), r_wave_times_ms=(200.0, 900.0, 1900.0, 2750.0))
 

@@ -34,7 +34,7 @@ def test_clean_clip_has_full_quality_and_no_flag():
         ({"sector_edge_percent": 11.0}, Flag.OUTLINE_AT_SECTOR_EDGE),
         ({"apex_motion_percent": 13.0}, Flag.FORESHORTENED),
         ({"apex_down": True}, Flag.APEX_DOWN),
-        ({"jitter_percent": 15.0}, Flag.LOW_QUALITY),
+        ({"jitter_percent": 7.5}, Flag.LOW_QUALITY),
     ],
 )
 def test_each_finding_raises_its_flag(change, flag):
@@ -46,7 +46,7 @@ def test_each_finding_raises_its_flag(change, flag):
     "change",
     [
         {"unused_frames_percent": 5.0},
-        {"jitter_percent": 5.0},
+        {"jitter_percent": 4.0},
         {"fragment_percent": 5.0},
         {"sector_edge_percent": 10.0},
         {"apex_motion_percent": 14.0},
