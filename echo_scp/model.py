@@ -471,7 +471,7 @@ class Assessment:
 class StudyAnalysis:
     """The result of a study revision, ready to be reported.
 
-    `settings` are the settings of the measurement that differ from the defaults, as (key, value).
+    `measure_settings` are the settings of the measurement that differ from the defaults, as (key, value).
     """
 
     study_instance_uid: str
@@ -480,4 +480,4 @@ class StudyAnalysis:
     result: StudyMeasurement | NotAssessed
     assessment: Assessment | None
     engines: tuple[EngineIdentity, ...]
-    settings: tuple[tuple[str, str], ...] = ()
+    measure_settings: tuple[tuple[str, str], ...] = ()

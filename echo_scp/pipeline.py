@@ -100,7 +100,7 @@ class Pipeline:
             result=result,
             assessment=_assess(result, instances),
             engines=self._engines.identities,
-            settings=_differing(settings),
+            measure_settings=_differing(settings),
         )
         return AnalysedStudy(study, tuple(pictures))
 

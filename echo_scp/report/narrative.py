@@ -99,8 +99,8 @@ def _noted(notes: Iterable[Note]) -> Iterator[str]:
 
 
 def _settings(study: StudyAnalysis) -> Iterator[str]:
-    if study.settings:
-        listed = ", ".join(f"{key} = {value}" for key, value in study.settings)
+    if study.measure_settings:
+        listed = ", ".join(f"{key} = {value}" for key, value in study.measure_settings)
         yield f"Measured with settings other than the defaults: {listed}."
 
 

@@ -38,7 +38,7 @@ def results_json(study: StudyAnalysis) -> str:
         "engines": [
             {"name": engine.name, "version": engine.version, "sha256": engine.sha256} for engine in study.engines
         ],
-        "settings": dict(study.settings),
+        "measure_settings": dict(study.measure_settings),
         "result": _result(study.result),
         "assessment": [
             {"scale": grade.scale, "grade": grade.grade}

@@ -25,7 +25,7 @@ def input_fingerprint(study: StudyAnalysis) -> str:
     """Return what stands for the inputs of a result, in any order: study, instances, engines, version and settings."""
     instances = sorted(analysis.instance.sop_instance_uid for analysis in study.clips)
     engines = sorted(f"{engine.name} {engine.version} {engine.sha256}" for engine in study.engines)
-    settings = [[f"{key}={value}" for key, value in sorted(study.settings)]] if study.settings else []
+    settings = [[f"{key}={value}" for key, value in sorted(study.measure_settings)]] if study.measure_settings else []
     groups = ([study.study_instance_uid], instances, engines, [__version__], *settings)
     return _digest(_digest(group).hex() for group in groups).hex()
 

@@ -56,7 +56,7 @@ def test_a_clip_tells_its_quality_atrium_and_reproduction():
         reproduction=Reproduction(50.0, 100.0, None, None, 3),
         segmentation_sd_percent=4.25,
     )
-    study = make_study_analysis(replace(clip, measurement=measurement), settings=(("aggregation", "usal"),))
+    study = make_study_analysis(replace(clip, measurement=measurement), measure_settings=(("aggregation", "usal"),))
 
     values = values_of(study)
     told = values["instances"][0]["measurement"]
@@ -65,7 +65,7 @@ def test_a_clip_tells_its_quality_atrium_and_reproduction():
     assert told["reproduction"]["esv_ml"] is None
     assert told["segmentation_sd_percent"] == pytest.approx(4.2, abs=0.1)
     assert told["beats"][0]["left_atrium"]["area_mm2"] == 2000
-    assert values["settings"] == {"aggregation": "usal"}
+    assert values["measure_settings"] == {"aggregation": "usal"}
 
 
 def test_what_is_not_known_is_null():

@@ -236,7 +236,7 @@ def test_a_reader_is_told_the_numbers_the_choice_and_the_doubts() -> None:
 def test_settings_that_differ_are_said_and_make_another_object() -> None:
     """The same clips by another way of aggregation are another result."""
     study = make_biplane_study()
-    other = replace(study, settings=(("aggregation", "usal"),))
+    other = replace(study, measure_settings=(("aggregation", "usal"),))
 
     assert "Measured with settings other than the defaults: aggregation = usal." in texts_of(make_sr(other))
     assert make_sr(other).SOPInstanceUID != make_sr(study).SOPInstanceUID
