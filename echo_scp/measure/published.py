@@ -8,7 +8,8 @@ import numpy as np
 
 from echo_scp.config import MeasureConfig
 from echo_scp.measure.choice import Candidate, best_single
-from echo_scp.model import NotAssessed, Reason, RegressedEf, Reproduction, StudyMeasurement, VolumeMethod
+from echo_scp.measure.regressed import regressed_ef
+from echo_scp.model import NotAssessed, Reason, Reproduction, StudyMeasurement, VolumeMethod
 
 OCCLUDED_LA_SHARE = 0.30  # Zhang 2018: an LA that small beside the LV was not seen whole
 EDV_PERCENTILE, ESV_PERCENTILE, EF_PERCENTILE, LA_PERCENTILE = 50, 25, 75, 25  # over the clips
@@ -16,17 +17,14 @@ EDV_PERCENTILE, ESV_PERCENTILE, EF_PERCENTILE, LA_PERCENTILE = 50, 25, 75, 25  #
 Reproduced = Sequence[tuple[Candidate, Reproduction]]
 
 
-def published_headline(
-    found: Sequence[Candidate], regressed: Sequence[RegressedEf], config: MeasureConfig
-) -> StudyMeasurement | NotAssessed:
+def published_headline(found: Sequence[Candidate], config: MeasureConfig) -> StudyMeasurement | NotAssessed:
     """Return EF and volumes of the configured pipeline from the clips of one view, or why it gives none."""
     view = best_single(found, config)[0].view
     clips = [clip for clip in found if clip.view is view]
     reproduced = [(clip, clip.measurement.reproduction) for clip in clips if clip.measurement.reproduction is not None]
     if config.aggregation == "usal":
         return _usal_echo(reproduced)
-    efs = [ef for ef in regressed if ef.sop_instance_uid in {clip.sop_instance_uid for clip in clips}]
-    return _echonet_dynamic([pair for pair in reproduced if pair[1].ef_percent is not None], efs)
+    return _echonet_dynamic([pair for pair in reproduced if pair[1].ef_percent is not None])
 
 
 def _usal_echo(reproduced: Reproduced) -> StudyMeasurement | NotAssessed:
@@ -56,15 +54,15 @@ def _is_occluded(numbers: Reproduction) -> bool:
     return la_ml is not None and edv_ml is not None and la_ml / edv_ml < OCCLUDED_LA_SHARE
 
 
-def _echonet_dynamic(reproduced: Reproduced, regressed: Sequence[RegressedEf]) -> StudyMeasurement | NotAssessed:
+def _echonet_dynamic(reproduced: Reproduced) -> StudyMeasurement | NotAssessed:
     """Return the mean over clips: of the network's EFs where there are any, else of those of the outlines."""
     if not reproduced:
         return NotAssessed(Reason.NO_ELIGIBLE_CLIP, "EchoNet-Dynamic's rule finds no beat in any clip")
-    outlined = (numbers.ef_percent for _, numbers in reproduced)
-    efs = [ef.ef_percent for ef in regressed] or [ef for ef in outlined if ef is not None]
-    source = regressed[0].engine if regressed else "the outlines"
+    regressed = regressed_ef(clip for clip, _ in reproduced)
+    outlined = float(np.mean([numbers.ef_percent for _, numbers in reproduced]))
+    source = regressed.engine if regressed else "the outlines"
     return StudyMeasurement(
-        ef_percent=float(np.mean(efs)),
+        ef_percent=regressed.ef_percent if regressed else outlined,
         edv_ml=_mean(numbers.edv_ml for _, numbers in reproduced),
         esv_ml=_mean(numbers.esv_ml for _, numbers in reproduced),
         view=reproduced[0][0].view,

@@ -13,6 +13,7 @@ from echo_scp.measure.biplane import atrial_volume_ml, biplane_interval, biplane
 from echo_scp.measure.choice import Candidate, Choice, Pair, candidates, choose
 from echo_scp.measure.interval import around, beat_variance, outline_variance
 from echo_scp.measure.published import published_headline
+from echo_scp.measure.regressed import Regressed, regressed_ef
 from echo_scp.model import (
     Atrium,
     Beat,
@@ -22,7 +23,6 @@ from echo_scp.model import (
     NotAssessed,
     Note,
     Reason,
-    RegressedEf,
     StudyMeasurement,
     VolumeMethod,
 )
@@ -32,12 +32,11 @@ def measure_study(
     clips: Sequence[ClipAnalysis],
     config: MeasureConfig | None = None,
     body: BodySize | Note | None = None,
-    regressed: Sequence[RegressedEf] = (),
 ) -> StudyMeasurement | NotAssessed:
     """Return the study's numbers, or why there are none.
 
-    `body` is what `find_body` gave. `regressed` are EFs that a network gave for clips without outlining: they stand
-    beside the result, and are the result only when the configuration asks for EchoNet-Dynamic's way.
+    `body` is what `find_body` gave. The EF that a network gave for the clips without outlining them stands beside the
+    result, and is the result only when the configuration asks for EchoNet-Dynamic's way.
     """
     config = config or MeasureConfig()
     found = candidates(clips)
@@ -46,16 +45,16 @@ def measure_study(
     choice = choose(found, config)
     result = _from_pair(choice.pair, config) if choice.pair is not None else _from_one_plane(choice.single, config)
     result = replace(result, choice=choice.because)
-    beside = _regressed(regressed, choice.clips)
+    beside = regressed_ef(choice.clips) or regressed_ef(found)
     notes = (*_disagreement(result.ef_percent, beside, config), *_foreshortening(choice.closest, config))
-    headline = result if config.aggregation == "beats" else published_headline(found, regressed, config)
+    headline = result if config.aggregation == "beats" else published_headline(found, config)
     if isinstance(headline, NotAssessed):
         return headline
     return replace(
         headline,
         heart_rate_bpm=_heart_rate(choice.clips),
         body=body if isinstance(body, BodySize) else None,
-        regressed_ef_percent=beside,
+        regressed_ef_percent=None if beside is None else beside.ef_percent,
         notes=(*_notes(headline, choice, config), *notes, *((body,) if isinstance(body, Note) else ())),
     )
 
@@ -141,13 +140,6 @@ def _heart_rate(clips: Iterable[Candidate]) -> float | None:
     return float(np.mean([measurement.heart_rate_bpm for measurement in measured]))
 
 
-def _regressed(regressed: Sequence[RegressedEf], clips: Iterable[Candidate]) -> float | None:
-    """Return the mean of the networks' EFs, of the clips that the result rests on where they have one."""
-    chosen = {clip.sop_instance_uid for clip in clips}
-    values = [ef.ef_percent for ef in regressed if ef.sop_instance_uid in chosen] or [ef.ef_percent for ef in regressed]
-    return float(np.mean(values)) if values else None
-
-
 def _notes(result: StudyMeasurement, choice: Choice, config: MeasureConfig) -> Iterator[Note]:
     if not config.lowest_ef_percent <= result.ef_percent <= config.highest_ef_percent:
         yield Note(Flag.EF_OUT_OF_RANGE, f"EF of {result.ef_percent:.1f} %")
@@ -159,9 +151,10 @@ def _notes(result: StudyMeasurement, choice: Choice, config: MeasureConfig) -> I
             yield Note(Flag.FEW_BEATS, detail)
 
 
-def _disagreement(geometric: float, regressed: float | None, config: MeasureConfig) -> Iterator[Note]:
-    if regressed is not None and abs(regressed - geometric) > config.ef_disagreement_percent:
-        yield Note(Flag.EF_DISAGREES, f"{geometric:.1f} % from outlines, {regressed:.1f} % by regression")
+def _disagreement(geometric: float, regressed: Regressed | None, config: MeasureConfig) -> Iterator[Note]:
+    if regressed is not None and abs(regressed.ef_percent - geometric) > config.ef_disagreement_percent:
+        detail = f"{geometric:.1f} % from outlines, {regressed.ef_percent:.1f} % by regression ({regressed.engine})"
+        yield Note(Flag.EF_DISAGREES, detail)
 
 
 def _foreshortening(closest: Pair | None, config: MeasureConfig) -> Iterator[Note]:

@@ -22,11 +22,13 @@ def derive_uid(root: str, *parts: str) -> str:
 
 
 def input_fingerprint(study: StudyAnalysis) -> str:
-    """Return what stands for the inputs of a result, in any order: study, instances, engines, version and settings."""
+    """Return what stands for the inputs of a result, in any order.
+
+    Study, instances, engines, software version, and the settings that can change a number.
+    """
     instances = sorted(analysis.instance.sop_instance_uid for analysis in study.clips)
     engines = sorted(f"{engine.name} {engine.version} {engine.sha256}" for engine in study.engines)
-    settings = [[f"{key}={value}" for key, value in sorted(study.measure_settings)]] if study.measure_settings else []
-    groups = ([study.study_instance_uid], instances, engines, [__version__], *settings)
+    groups = ([study.study_instance_uid], instances, engines, [__version__, study.settings])
     return _digest(_digest(group).hex() for group in groups).hex()
 
 

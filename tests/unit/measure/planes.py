@@ -14,6 +14,8 @@ from echo_scp.model import (
     Beat,
     ClipAnalysis,
     ClipMeasurement,
+    EngineIdentity,
+    Estimate,
     Instance,
     NotAssessed,
     Note,
@@ -98,15 +100,24 @@ def make_measurement(
     )
 
 
+def make_estimate(value: float, engine: str = "r2plus1d", name: str = "ejection_fraction") -> Estimate:
+    """Return what a regression network says of a clip."""
+    return Estimate(name, value, "%", EngineIdentity(engine, "1", "ab"), research=False, run_count=3)
+
+
 def make_analysis(
     number: int = 1,
     view: View = View.A4C,
     efs: Sequence[float] = (60.0,),
     reason: Reason | None = None,
     confidence: float = 1.0,
+    regressed: float | None = None,
     **changes: object,
 ) -> ClipAnalysis:
-    """Return a measured clip with SOP Instance UID 1.2.<number>, or one that was refused."""
+    """Return a measured clip with SOP Instance UID 1.2.<number>, or one that was refused.
+
+    `regressed` is the EF that a network gave beside.
+    """
     header = Dataset()
     header.SOPInstanceUID = f"1.2.{number}"
     header.InstanceNumber = number
@@ -115,4 +126,5 @@ def make_analysis(
         view=ViewEstimate(view, confidence, ()),
         measurement=None if reason else make_measurement(efs, **changes),  # type: ignore[arg-type]
         not_assessed=NotAssessed(reason, "because") if reason else None,
+        estimates=() if regressed is None else (make_estimate(regressed),),
     )

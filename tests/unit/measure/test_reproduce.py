@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from echo_scp.config import MeasureConfig
-from echo_scp.measure import beat_windows, measure_clip
+from echo_scp.measure import measure_clip
 from echo_scp.measure.curve import TimedCurve
-from echo_scp.measure.reproduce import echonet_dynamic, usal_echo
+from echo_scp.measure.reproduce import beat_windows, echonet_dynamic, usal_echo
 from echo_scp.measure.rhythm import Rhythm
 from echo_scp.measure.shape import Shape
 

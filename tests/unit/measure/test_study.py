@@ -18,13 +18,12 @@ from echo_scp.model import (
     NotAssessed,
     Note,
     Reason,
-    RegressedEf,
     Reproduction,
     StudyMeasurement,
     View,
     VolumeMethod,
 )
-from tests.unit.measure.planes import make_analysis
+from tests.unit.measure.planes import make_analysis, make_estimate
 
 BODY = BodySize(1.7, 70.0, 1.8, "DuBois")
 ATRIUM = Atrium(0, np.zeros((4, 2)), (0.0, 0.0), ((0.0, 0.0), (1.0, 0.0)), 50.0, 1700.0, 49.0)
@@ -218,10 +217,20 @@ def test_test_time_variation_widens_the_interval():
 @pytest.mark.parametrize(("regressed", "flagged"), [(50.5, False), (49.5, True), (69.5, False), (71.0, True)])
 def test_regression_stands_beside_and_disagreement_is_flagged(regressed, flagged):
     """More than ten points apart."""
-    result = measure_study([make_analysis()], regressed=[RegressedEf("1.2.1", regressed, "r2plus1d")])
+    result = measure_study([make_analysis(regressed=regressed)])
 
     assert (result.ef_percent, result.regressed_ef_percent) == (60.0, regressed)
     assert (Flag.EF_DISAGREES in flags(result)) is flagged
+
+
+def test_only_the_first_network_stands_beside_and_no_research_network_does():
+    """Two networks are not averaged; a research network's EF is not stated as a finding."""
+    research = replace(make_estimate(10.0, "phenotypes"), research=True)
+    estimates = (research, make_estimate(58.0, "first"), make_estimate(20.0, "second"))
+
+    result = measure_study([replace(make_analysis(), estimates=estimates)])
+
+    assert result.regressed_ef_percent == 58.0
 
 
 def test_ef_out_of_range_is_flagged_by_its_mean():
@@ -265,7 +274,7 @@ def test_echonet_dynamic_is_the_mean_over_clips_by_its_network():
     config = MeasureConfig(aggregation="echonet-dynamic")
 
     outlined = measure_study(clips, config)
-    regressed = measure_study(clips, config, regressed=[RegressedEf("1.2.0", 40.0, "r2plus1d")])
+    regressed = measure_study([replace(clips[0], estimates=(make_estimate(40.0),)), clips[1]], config)
 
     assert (outlined.ef_percent, outlined.edv_ml, outlined.beat_count) == (55.0, 105.0, 5)
     assert (regressed.ef_percent, regressed.method) == (40.0, VolumeMethod.REGRESSION)
@@ -294,10 +303,9 @@ def test_study_without_clips_is_not_assessed():
 )
 def test_not_assessed_is_absorbing(reasons, aggregation):
     """Refused clips alone never make a number, whatever a network says of them."""
-    clips = [make_analysis(number, reason=reason) for number, reason in enumerate(reasons)]
-    regressed = [RegressedEf(f"1.2.{number}", 55.0, "r2plus1d") for number in range(len(reasons))]
+    clips = [make_analysis(number, reason=reason, regressed=55.0) for number, reason in enumerate(reasons)]
 
-    result = measure_study(clips, MeasureConfig(aggregation=aggregation), BODY, regressed)
+    result = measure_study(clips, MeasureConfig(aggregation=aggregation), BODY)
 
     assert isinstance(result, NotAssessed)
 

@@ -1,4 +1,4 @@
-"""results.json says everything that was measured, and null where nothing was."""
+"""results.json says everything that was measured, what the view and outlines rest on, and null where nothing is."""
 
 from __future__ import annotations
 
@@ -84,3 +84,27 @@ def test_a_refused_study_tells_its_reason():
         "reason": "no_eligible_clip",
         "detail": "no clip shows the left ventricle",
     }
+
+
+def instance_of(clip):
+    (told,) = values_of(make_study_analysis(clip))["instances"]
+    return told
+
+
+def test_evidence_and_trust_are_told():
+    """What the header said of the view, and how far the outlines can be believed."""
+    clip = make_clip_analysis()
+    view = replace(clip.view, evidence="View Name (0008,2127) names A4C")
+
+    told = instance_of(replace(clip, view=view, trust=0.91234))
+
+    assert told["view_evidence"] == "View Name (0008,2127) names A4C"
+    assert told["segmentation_trust"] == 0.912
+
+
+def test_without_evidence_or_judgement_they_are_null():
+    """Most headers say nothing of the view; an engine without constants is not judged."""
+    told = instance_of(make_clip_analysis())
+
+    assert told["view_evidence"] is None
+    assert told["segmentation_trust"] is None
