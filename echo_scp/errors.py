@@ -5,6 +5,7 @@ EchoScpError
   ManifestError               an engine folder is wrong
   EngineError                 an engine cannot run here
   InstanceError               one stored instance cannot be analysed: carries a Reason
+  EvaluationError             the data of an evaluation cannot be used
   UnindexableFileError        bytes that cannot be placed in a study
   StorageError                the disk cannot take an instance
   DatabaseUnavailableError    the database does not answer (retryable)
@@ -50,6 +51,10 @@ class InstanceError(EchoScpError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class EvaluationError(EchoScpError):
+    """A data set with ground truth cannot be used; the message names file, line and column where there are any."""
 
 
 class UnindexableFileError(EchoScpError):

@@ -25,6 +25,7 @@ from echo_scp.measure import measure_clip, measure_study
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
     Assessment,
+    Clip,
     ClipAnalysis,
     Instance,
     NotAssessed,
@@ -32,6 +33,7 @@ from echo_scp.model import (
     Sex,
     StudyAnalysis,
     StudyMeasurement,
+    ViewEstimate,
 )
 from echo_scp.report import PredecessorReference, build_seg, build_sr, draw_summary
 from echo_scp.segment import segment
@@ -127,9 +129,14 @@ class Pipeline:
     def _measure(self, instance: Instance) -> ClipAnalysis:
         with _stage("decode"):
             clip = decode_clip(instance, self._config.analysis)
-        with _stage("classify"):
-            view = classify(clip, self._engines.view)
-        analysis = ClipAnalysis(instance, clip=clip, view=view, notes=clip.notes)
+        return self.analyse_clip(clip)
+
+    def analyse_clip(self, clip: Clip, view: ViewEstimate | None = None) -> ClipAnalysis:
+        """Run the stages after decoding; a given `view` is taken as it is instead of asking the view engine."""
+        if view is None:
+            with _stage("classify"):
+                view = classify(clip, self._engines.view)
+        analysis = ClipAnalysis(clip.instance, clip=clip, view=view, notes=clip.notes)
         measurable = self._engines.segmentation.manifest.views
         if view.view not in measurable:
             guess, probability = max(view.probabilities, key=lambda item: item[1])

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"decode", "classify", "segment", "measure", "assess", "report", "deliver", "phantom"}),
     frozenset({"pipeline"}),
     frozenset({"receive", "jobs", "index", "folder", "web"}),
-    frozenset({"worker"}),
+    frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
     frozenset({"tables"}),
     frozenset({"demo"}),
@@ -37,6 +37,8 @@ HOMES = {
     "uvicorn": {"web"},
     "typer": {"cli"},
     "rich": {"cli", "demo", "tables"},
+    "jinja2": {"evaluate"},
+    "SimpleITK": {"evaluate"},
     "torch": set(),
 }
 

@@ -1,0 +1,197 @@
+"""Trials of a case -> numbers beside their truth, scores of outlines, and what is left without a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from echo_scp.evaluate.case import NOTHING_KNOWN, Case, Phase, Reference, Refusal
+from echo_scp.evaluate.outcome import Against, ClipOutcome, Comparison, FrameScore, MeasuredBeat, Quantity
+from echo_scp.evaluate.overlap import dice, hausdorff95, intersection_over_union
+from echo_scp.evaluate.trial import OutlinedFrame, Trial
+from echo_scp.evaluate.volumes import Plane, biplane, single_plane
+from echo_scp.model import ClipMeasurement, NotAssessed, PixelSpacing, Reason, Structure, StudyMeasurement, View
+
+SQUARE = PixelSpacing(1, 1)
+STUDY = "study"
+NO_OUTLINE = Refusal(Reason.NO_VENTRICLE, "no LV is outlined at end-diastole or end-systole")
+NOT_CALIBRATED = Refusal("not_calibrated", "the clip has no scale, so there is no volume")
+Numbers = Reference | Refusal
+
+
+def clip_outcome(trial: Trial) -> ClipOutcome:
+    """Return what the product said of a clip."""
+    measured = None if trial.analysis is None else trial.analysis.measurement
+    numbers = _cine_numbers(trial) if trial.source.cine else trial.refusal or _alone(trial.plane())
+    told = numbers if isinstance(numbers, Reference) else NOTHING_KNOWN
+    phases = {} if trial.loaded is None else {frame.phase: frame.frame_index for frame in trial.loaded.labelled}
+    return ClipOutcome(
+        name=trial.source.name,
+        true_view=trial.source.view,
+        view=None if trial.view is None else trial.view.view,
+        view_confidence=None if trial.view is None else trial.view.confidence,
+        refusal=_why(trial),
+        ef_percent=told.ef_percent,
+        edv_ml=told.edv_ml,
+        esv_ml=told.esv_ml,
+        beats=_beats(measured),
+        sizes_px=_sizes(trial),
+        true_end_diastole=phases.get(Phase.END_DIASTOLE),
+        true_end_systole=phases.get(Phase.END_SYSTOLE),
+    )
+
+
+def frame_scores(trial: Trial) -> Iterator[FrameScore]:
+    """Yield a score per traced structure of every traced frame."""
+    if trial.loaded is None:
+        return
+    spacing = trial.loaded.clip.region.spacing
+    for frame in trial.frames:
+        for structure in frame.labelled.structures:
+            yield _score(trial, frame, structure, spacing)
+
+
+def clip_comparisons(case: Case, trial: Trial) -> Iterator[Comparison]:
+    """Yield what one clip says of its labelled frames and, for a cine, of its beats."""
+    if trial.paired or not (trial.source.cine or trial.loaded):
+        yield from _labelled_comparisons(case, trial)
+    if trial.source.cine:
+        measured = None if trial.analysis is None else trial.analysis.measurement
+        method = f"{_view_name(trial)} cine"
+        truth, numbers = trial.source.reference, _cine_numbers(trial)
+        yield from _compare(
+            method, Against.REFERENCE, trial.source.name, truth, numbers, interval=stated_interval(measured)
+        )
+
+
+def biplane_comparisons(case: Case, trials: Sequence[Trial]) -> Iterator[Comparison]:
+    """Yield what the labelled frames of an A4C and an A2C clip say together."""
+    found = [next((t for t in trials if t.source.view is view and _pairs(t)), None) for view in (View.A4C, View.A2C)]
+    pair = [trial for trial in found if trial is not None]
+    if len(pair) != 2:
+        return
+    refusal = next((trial.refusal for trial in pair if trial.refusal is not None), None)
+    ours = refusal or _together(*(trial.plane() for trial in pair))
+    name, method = f"{case.identifier} A4C + A2C", "biplane, labelled frames"
+    if all(trial.traced for trial in pair):
+        experts = _together(*(trial.traced_plane() for trial in pair))
+        if isinstance(experts, Reference):
+            yield from _compare(method, Against.EXPERTS, name, experts, ours)
+        yield from _compare(f"experts' outlines, {method}", Against.REFERENCE, name, case.reference, experts)
+    yield from _compare(method, Against.REFERENCE, name, case.reference, ours)
+
+
+def study_comparisons(case: Case, result: StudyMeasurement | NotAssessed | None) -> Iterator[Comparison]:
+    """Yield the study's headline beside the study's truth."""
+    if isinstance(result, StudyMeasurement):
+        numbers: Numbers = Reference(result.ef_percent, result.edv_ml, result.esv_ml)
+    elif result is not None:
+        numbers = Refusal(result.reason, result.detail)
+    else:
+        numbers = case.problem or NO_OUTLINE
+    yield from _compare(
+        STUDY, Against.REFERENCE, case.identifier, case.reference, numbers, interval=stated_interval(result)
+    )
+
+
+def stated_interval(measured: object) -> tuple[float, float] | None:
+    """Return the 95 % interval of EF that a measurement states, if it states one."""
+    interval = getattr(measured, "ef_interval_percent", None)
+    return None if interval is None else (float(interval[0]), float(interval[1]))
+
+
+def _labelled_comparisons(case: Case, trial: Trial) -> Iterator[Comparison]:
+    """Yield single-plane numbers of the labelled frames beside the experts' outlines and beside the reference."""
+    method, name = f"{_view_name(trial)} single plane, labelled frames", trial.source.name
+    known = case.reference if trial.source.reference == NOTHING_KNOWN else trial.source.reference
+    ours = trial.refusal or _alone(trial.plane())
+    if trial.traced:
+        experts = _alone(trial.traced_plane())
+        if isinstance(experts, Reference):
+            yield from _compare(method, Against.EXPERTS, name, experts, ours)
+        yield from _compare(f"experts' outlines, {method}", Against.REFERENCE, name, known, experts)
+    yield from _compare(method, Against.REFERENCE, name, known, ours)
+
+
+def _pairs(trial: Trial) -> bool:
+    """Whether both ED and ES are known, or would be if the stills could be read."""
+    return trial.paired or (trial.refusal is not None and not trial.source.cine)
+
+
+def _compare(
+    measured_by: str,
+    against: Against,
+    clip: str,
+    truth: Reference,
+    numbers: Numbers,
+    *,
+    interval: tuple[float, float] | None = None,
+) -> Iterator[Comparison]:
+    """Yield a comparison per quantity whose truth is known."""
+    for quantity in Quantity:
+        true = getattr(truth, quantity)
+        if true is None:
+            continue
+        measured = None if isinstance(numbers, Refusal) else getattr(numbers, quantity)
+        refusal = numbers if isinstance(numbers, Refusal) else NOT_CALIBRATED if measured is None else None
+        stated = interval if quantity is Quantity.EF and measured is not None else None
+        yield Comparison(quantity, measured_by, against, clip, true, measured, refusal, stated)
+
+
+def _alone(plane: Plane | None) -> Numbers:
+    return NO_OUTLINE if plane is None else single_plane(plane)
+
+
+def _together(four_chamber: Plane | None, two_chamber: Plane | None) -> Numbers:
+    return NO_OUTLINE if four_chamber is None or two_chamber is None else biplane(four_chamber, two_chamber)
+
+
+def _cine_numbers(trial: Trial) -> Numbers:
+    why = _why(trial)
+    if why is not None or trial.analysis is None or trial.analysis.measurement is None:
+        return why or NO_OUTLINE
+    measured = trial.analysis.measurement
+    return Reference(measured.ef_percent, measured.edv_ml, measured.esv_ml)
+
+
+def _why(trial: Trial) -> Refusal | None:
+    if trial.refusal is not None or trial.analysis is None:
+        return trial.refusal
+    refused = trial.analysis.not_assessed
+    return None if refused is None else Refusal(refused.reason, refused.detail)
+
+
+def _view_name(trial: Trial) -> str:
+    return trial.grouping_view or "view unknown"
+
+
+def _beats(measured: ClipMeasurement | None) -> tuple[MeasuredBeat, ...]:
+    return tuple(
+        MeasuredBeat(beat.end_diastole.frame_index, beat.end_systole.frame_index, beat.ef_percent)
+        for beat in (measured.beats if measured is not None else ())
+    )
+
+
+def _sizes(trial: Trial) -> tuple[int, ...]:
+    segmentation = None if trial.analysis is None else trial.analysis.segmentation
+    if segmentation is None:
+        return ()
+    return tuple(int(np.count_nonzero(mask)) for mask in segmentation.masks(Structure.LV_CAVITY))
+
+
+def _score(trial: Trial, frame: OutlinedFrame, structure: Structure, spacing: PixelSpacing | None) -> FrameScore:
+    assert frame.labelled.label_map is not None  # structures are listed for traced frames only
+    traced = frame.labelled.label_map == frame.labelled.structures.index(structure) + 1
+    known = structure in frame.structures
+    outlined = np.equal(frame.outline, frame.structures.index(structure) + 1) if known else np.zeros_like(traced)
+    return FrameScore(
+        clip=trial.source.name,
+        view=trial.grouping_view,
+        phase=frame.labelled.phase,
+        structure=structure,
+        dice=dice(outlined, traced),
+        intersection_over_union=intersection_over_union(outlined, traced),
+        hausdorff95=hausdorff95(outlined, traced, spacing or SQUARE),
+        calibrated=spacing is not None,
+    )
