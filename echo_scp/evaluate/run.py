@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 
+from echo_scp import logs
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import Case
 from echo_scp.evaluate.changes import Change
@@ -110,6 +111,7 @@ def _work(task: Task, settings: Settings) -> CaseResult:
 def _start_worker() -> None:
     """End with the parent, however it ends; and leave the other cores to the other processes."""
     cv2.setNumThreads(1)
+    logs.configure("error", "console")
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent,), name="parent-watch", daemon=True).start()

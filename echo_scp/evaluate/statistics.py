@@ -71,9 +71,10 @@ def bootstrap(clusters: Sequence[str], statistic: Statistic, draws: int = DRAWS)
     members = _members(clusters)
     if len(members) < 2:
         return tuple(Estimate(float(value), float("nan"), float("nan")) for value in values)
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(members), (draws, len(members)))
-    samples = np.stack([np.atleast_1d(statistic(np.concatenate([members[k] for k in draw]))) for draw in drawn])
+    drawn = np.random.default_rng(0).integers(0, len(members), (draws, len(members)))
+    alone = np.concatenate(members) if len(members) == len(clusters) else None  # ten thousand patients, one clip each
+    chosen = (np.concatenate([members[k] for k in draw]) if alone is None else alone[draw] for draw in drawn)
+    samples = np.stack([np.atleast_1d(statistic(sample)) for sample in chosen])
     return tuple(_interval(float(value), column) for value, column in zip(values, samples.T, strict=True))
 
 

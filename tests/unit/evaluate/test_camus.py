@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - its usual name
 
 from echo_scp.config import AnalysisConfig
 from echo_scp.errors import EvaluationError, InstanceError
@@ -120,7 +120,7 @@ def test_a_number_that_is_none_is_named(tmp_path):
     """With folder and key."""
     write_patient(tmp_path, cfg="EF: high\n")
 
-    with pytest.raises(EvaluationError, match="patient0001: Info_.*EF"):
+    with pytest.raises(EvaluationError, match=r"patient0001: Info_.*EF"):
         find_cases(tmp_path, None)
 
 

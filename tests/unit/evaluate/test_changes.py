@@ -16,8 +16,10 @@ from echo_scp.evaluate.volumes import find_plane, single_plane
 from echo_scp.model import PixelSpacing
 from tests.unit.evaluate.builders import heart_labels, picture_of
 
+SQUARE = PixelSpacing(1, 1)
 
-def loaded(spacing=PixelSpacing(1, 1)) -> LoadedClip:
+
+def loaded(spacing=SQUARE) -> LoadedClip:
     maps = heart_labels(), heart_labels(width=33)
     clip = clip_of(np.stack([picture_of(labels) for labels in maps]), "clip", Path("x"), spacing, 40.0)
     phases = zip(Phase, range(2), maps, strict=True)

@@ -30,7 +30,9 @@ def chords(width: float, top: float = 20, bottom: float = 90, middle: float = 56
 
 
 def write_data(folder, names=("0XA", "0XB")):
-    rows = "".join(f"{name},55.5,40.1,90.2,112,112,50,12,{split}\n" for name, split in zip(names, ("TRAIN", "TEST")))
+    rows = "".join(
+        f"{name},55.5,40.1,90.2,112,112,50,12,{split}\n" for name, split in zip(names, ("TRAIN", "TEST"), strict=True)
+    )
     (folder / "FileList.csv").write_text(HEADER + rows)
     lines = ["FileName,X1,Y1,X2,Y2,Frame\n"]
     for name in names:

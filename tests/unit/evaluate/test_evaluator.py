@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echo_scp.errors import EvaluationError
-from echo_scp.evaluate.case import Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
+from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
 from echo_scp.evaluate.changes import UNCHANGED
 from echo_scp.evaluate.frames_file import STRUCTURES, find_cases
 from echo_scp.evaluate.outcome import Against, Quantity
@@ -29,7 +29,7 @@ CYCLE = 30  # frames at 25 ms: 80 beats per minute
 class Beating:
     """A cine of two and a half beats; ED is frame 30, ES frame 45."""
 
-    def __init__(self, tmp_path, reference=Reference(), view=View.A4C, fault=None, structures=STRUCTURES):
+    def __init__(self, tmp_path, reference=NOTHING_KNOWN, view=View.A4C, fault=None, structures=STRUCTURES):
         self.name, self.view, self.reference, self.cine = "cine", view, reference, True
         self.paths = (tmp_path / "cine",)
         self._fault, self._structures = fault, structures
@@ -45,7 +45,7 @@ class Beating:
         return LoadedClip(clip, tuple(LabelledFrame(p, k, labels[k], self._structures) for p, k in ends))
 
 
-def beating_case(tmp_path, reference=Reference(), **changes):
+def beating_case(tmp_path, reference=NOTHING_KNOWN, **changes):
     return Case("beating", "beating", (Beating(tmp_path, reference, **changes),))
 
 

@@ -44,7 +44,7 @@ def test_a_split_is_asked_of_every_archive(tmp_path):
     two = write_archive(tmp_path / "a2c.npz", split=False)
 
     assert [case.identifier for case in find_cases([four], "valid")] == ["patient0001"]
-    with pytest.raises(EvaluationError, match="a2c.npz: meta has no field 'split'"):
+    with pytest.raises(EvaluationError, match=r"a2c.npz: meta has no field 'split'"):
         find_cases([four, two], "valid")
 
 
@@ -67,9 +67,9 @@ def test_what_an_archive_lacks_is_named(tmp_path):
     np.savez(tmp_path / "bare.npz", images=np.zeros((1, 4, 4), dtype=np.uint8))
     np.savez(tmp_path / "nameless.npz", images=np.zeros((1, 4, 4), np.uint8), meta=np.zeros(1, dtype=[("phase", "U2")]))
 
-    with pytest.raises(EvaluationError, match="text.npz"):
+    with pytest.raises(EvaluationError, match=r"text.npz"):
         find_cases([tmp_path / "text.npz"], None)
-    with pytest.raises(EvaluationError, match="bare.npz: has no array meta"):
+    with pytest.raises(EvaluationError, match=r"bare.npz: has no array meta"):
         find_cases([tmp_path / "bare.npz"], None)
-    with pytest.raises(EvaluationError, match="nameless.npz: meta has no field 'name'"):
+    with pytest.raises(EvaluationError, match=r"nameless.npz: meta has no field 'name'"):
         find_cases([tmp_path / "nameless.npz"], None)

@@ -156,7 +156,7 @@ def test_exports_have_the_seeds_columns(tmp_path):
 
 def test_intervals_are_drawn_and_tabled(written, tmp_path):
     """A stated uncertainty, once there is one, reaches the page."""
-    out, found, _ = written
+    _, found, _ = written
     results = tuple(
         make_result(str(n), comparisons=(make_comparison(50 + n, 52, interval=(45, 56)),)) for n in range(4)
     )
