@@ -97,8 +97,8 @@ def study_comparisons(case: Case, result: StudyMeasurement | NotAssessed | None)
 
 def stated_interval(measured: object) -> tuple[float, float] | None:
     """Return the 95 % interval of EF that a measurement states, if it states one."""
-    interval = getattr(measured, "ef_interval_percent", None)
-    return None if interval is None else (float(interval[0]), float(interval[1]))
+    interval = getattr(measured, "ef_interval", None)
+    return None if interval is None else (float(interval.low), float(interval.high))
 
 
 def _labelled_comparisons(case: Case, trial: Trial) -> Iterator[Comparison]:

@@ -11,6 +11,7 @@ from echo_scp.evaluate.drift import Drift
 from echo_scp.evaluate.statistics import AGREEMENT, Estimate, agreement, area_under_curve, roc_points
 from echo_scp.evaluate.summary import Pair, measured_and_true
 from echo_scp.evaluate.svg import GRID, INK, MUTED, SERIES, Axes, Drawing
+from echo_scp.evaluate.tables import number
 from echo_scp.evaluate.views import Confusion
 
 SIDE = 380
@@ -78,13 +79,13 @@ def roc_figure(pairs: Sequence[Pair]) -> str:
     axes = Axes(drawing, (0, 1), (0, 1))
     axes.draw("false positive rate", "true positive rate")
     drawing.line(axes.at(0, 0), axes.at(1, 1), MUTED, dash="4 3")
-    for number, limit in enumerate(sorted(THRESHOLDS_PERCENT)):
+    for rank, limit in enumerate(sorted(THRESHOLDS_PERCENT)):
         positive = truth < limit
         area = area_under_curve(-measured, positive)
         told = f"EF < {limit} %: AUC {area:.3f}" if np.isfinite(area) else f"EF < {limit} %: one kind only"
         if np.isfinite(area):
-            drawing.polyline((axes.at(x, y) for x, y in roc_points(-measured, positive).tolist()), SERIES[number])
-        drawing.text(axes.at(0.42, 0.26 - 0.065 * number), told, colour=SERIES[number])
+            drawing.polyline((axes.at(x, y) for x, y in roc_points(-measured, positive).tolist()), SERIES[rank])
+        drawing.text(axes.at(0.42, 0.26 - 0.065 * rank), told, colour=SERIES[rank])
     return drawing.render()
 
 
@@ -94,14 +95,15 @@ def drift_figure(drift: Drift) -> str:
     dices = {row.change: row.difference for row in drift.dice}
     moves = {row.change: row.mean_absolute for row in drift.ef if row.measured_by == method}
     names = tuple(dices or moves)
-    drawing = Drawing(NAMES + 2 * PLOT + 40, 60 + ROW * len(names), "Robustness")
-    panels = ((dices, "LV Dice: difference"), (moves, f"EF: mean absolute move, points ({method})"))
+    drawing = Drawing(NAMES + 2 * PLOT + 40, 70 + ROW * len(names), "Robustness")
+    panels = ((dices, "LV Dice: difference"), (moves, "EF: mean absolute move, points"))
     for column, (values, title) in enumerate((values, title) for values, title in panels if values):
         left = NAMES + column * (PLOT + 20)
         drawing.text((left, 18), title, size=12)
         _draw_bars(drawing, left, names, values)
     for row, name in enumerate(names):
         drawing.text((NAMES - 10, 46 + ROW * row), name, anchor="end", size=11)
+    drawing.text((NAMES, 60 + ROW * len(names)), f"EF by: {method}" if moves else "", size=11, colour=MUTED)
     return drawing.render()
 
 
@@ -120,7 +122,7 @@ def _draw_bars(drawing: Drawing, left: float, names: Sequence[str], values: dict
         if np.isfinite(value.low):
             drawing.line((zero + value.low * scale, y), (zero + value.high * scale, y), INK)
         digits = 3 if high - low < 1 else 1
-        drawing.text((left + PLOT - 2, y + 4), f"{value.value:.{digits}f}", anchor="end", size=11, colour=MUTED)
+        drawing.text((left + PLOT - 2, y + 4), number(value.value, digits), anchor="end", size=11, colour=MUTED)
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:

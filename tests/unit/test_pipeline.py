@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from echo_scp.config import Config
-from echo_scp.decode import read_instance
+from echo_scp.decode import decode_clip, read_instance
 from echo_scp.inference.catalogue import Engines
-from echo_scp.model import NotAssessed, Reason
+from echo_scp.model import NotAssessed, Reason, View, ViewEstimate
 from echo_scp.phantom.study import write_study
 from echo_scp.pipeline import Pipeline
 from tests.unit.fakes import FakeEngine, make_manifest
@@ -81,6 +81,20 @@ def test_a_view_that_is_not_measured_says_so(instances):
     assert {clip.not_assessed.reason for clip in analysed.analysis.clips} == {Reason.VIEW_NOT_MEASURED, Reason.M_MODE}
     assert isinstance(analysed.analysis.result, NotAssessed)
     assert analysed.analysis.assessment is None
+
+
+def test_a_given_view_is_taken_as_it_is(instances):
+    """A clip whose view is known is measured under it, whatever the view engine would say."""
+    config = Config.model_validate({"analysis": {"batch_frames": 64}})
+    pipeline = Pipeline(config, Engines(saying(2), darkness_is_ventricle()))
+    clip = decode_clip(instances[0], config.analysis)
+    known = ViewEstimate(View.A4C, 1.0, ((View.A4C, 1.0),))
+
+    asked, told = pipeline.analyse_clip(clip), pipeline.analyse_clip(clip, known)
+
+    assert asked.measurement is None
+    assert told.measurement is not None
+    assert told.view is known
 
 
 def test_an_error_of_ours_is_a_reason_and_not_the_end_of_the_study(instances):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
 from echo_scp.evaluate.changes import UNCHANGED
+from echo_scp.evaluate.compare import stated_interval, study_comparisons
 from echo_scp.evaluate.frames_file import STRUCTURES, find_cases
 from echo_scp.evaluate.outcome import Against, Quantity
 from echo_scp.evaluate.still import clip_of
-from echo_scp.model import PixelSpacing, Reason, Region, View
+from echo_scp.model import PixelSpacing, Reason, Region, StudyMeasurement, View, VolumeMethod
 from tests.unit.evaluate.builders import (
     blind_engine,
     failing_engine,
@@ -154,6 +156,17 @@ def test_a_clip_that_fails_leaves_its_truths_with_a_reason(fault, tmp_path):
     assert refused.measured is None
     assert str(fault) in refused.refusal.detail
     assert measured.measured is not None
+
+
+def test_a_stated_interval_goes_with_the_ef_alone():
+    """Volumes have none; nor has a measurement that states none."""
+    stated = SimpleNamespace(ef_interval=SimpleNamespace(low=45, high=57))
+    case = Case("a", "a", (), Reference(50, 100, 50))
+    result = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
+
+    assert stated_interval(stated) == (45, 57)
+    assert stated_interval(result) is None
+    assert {item.interval for item in study_comparisons(case, result)} == {None}
 
 
 def test_a_broken_engine_does_not_end_the_run(tmp_path):
