@@ -7,8 +7,10 @@ import os
 import numpy as np
 import pytest
 
+from echo_scp.config import Config
 from echo_scp.evaluate import run as run_module
 from echo_scp.evaluate.changes import UNCHANGED, Change, Kind
+from echo_scp.evaluate.evaluator import Settings
 from echo_scp.evaluate.frames_file import find_cases
 from echo_scp.evaluate.run import plan, run
 from echo_scp.evaluate.store import ResultStore, read_result, write_result
@@ -104,19 +106,22 @@ def test_progress_counts_what_was_there_already(cases, tmp_path, monkeypatch):
 
 def test_a_result_belongs_to_its_engine_setting_change_and_file(cases, tmp_path):
     """Another of each is another file; the same is the same."""
+    other_rule = Config.model_validate({"analysis": {"minimum_frames": 12}})
+    other_place = Config.model_validate({"analysis": {"threads": 3}, "web": {"port": 1}})
     store = ResultStore(tmp_path, make_settings(), ENGINES)
     path = store.path(cases[0], UNCHANGED)
     others = {
         ResultStore(tmp_path, make_settings(), (EngineIdentity("lv", "1.0.0", "b" * 64),)).path(cases[0], UNCHANGED),
         ResultStore(tmp_path, make_settings(true_views=True), ENGINES).path(cases[0], UNCHANGED),
+        ResultStore(tmp_path, Settings(other_rule), ENGINES).path(cases[0], UNCHANGED),
         store.path(cases[0], Change(Kind.GAIN, 6)),
         store.path(cases[1], UNCHANGED),
     }
-    same = ResultStore(tmp_path, make_settings(), ENGINES).path(cases[0], UNCHANGED)
+    same = ResultStore(tmp_path, Settings(other_place), ENGINES).path(cases[0], UNCHANGED)
     os.utime(tmp_path / "a4c.npz", ns=(1, 1))
 
     assert path == same
-    assert len(others | {path}) == 5
+    assert len(others | {path}) == 6
     assert store.path(cases[0], UNCHANGED) != path
 
 
