@@ -24,7 +24,7 @@ from echo_scp.evaluate.overlays import draw_labelled_frames
 from echo_scp.evaluate.trial import Trial, Trials, let_go
 from echo_scp.inference.catalogue import load_engines
 from echo_scp.measure import measure_study
-from echo_scp.model import EngineIdentity, NotAssessed, Reason, StudyMeasurement, View
+from echo_scp.model import EngineIdentity, NotAssessed, Reason, StudyMeasurement
 from echo_scp.pipeline import Pipeline
 from echo_scp.report import draw_summary
 
@@ -45,7 +45,7 @@ class Evaluator:
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self._trials = Trials(pipeline, settings.config, true_views=settings.true_views)
         self.engines: tuple[EngineIdentity, ...] = pipeline.engines.identities
-        self.known_views = tuple(View(label) for label in pipeline.engines.view.manifest.output.labels)
+        self.known_views = pipeline.engines.view.manifest.output.views
 
     def evaluate(self, case: Case, change: Change = UNCHANGED) -> CaseResult:
         """Return what became of every clip of a case and of the study as a whole."""

@@ -20,11 +20,13 @@ from echo_scp.model import EngineIdentity
 SCHEMA_VERSION = 1  # of a stored result; another number, and older ones are computed again
 NAME_LENGTH = 80
 
-# Every other key of the configuration may change a number.
+# Every other section of the configuration may change a number; of [analysis], what it says of itself.
 _NOT_OF_THE_RESULT = frozenset(
-    {"data_folder", "receive", "study", "database", "report", "deliver", "destinations", "work", "web", "log"}
+    {
+        *("data_folder", "receive", "study", "database", "report", "deliver", "destinations", "work", "web", "log"),
+        "analysis",
+    }
 )
-_NOT_OF_THE_ANALYSIS = frozenset({"threads", "batch_frames", "engines_folder"})  # the engines' hashes are in the key
 
 _ADAPTER: TypeAdapter[CaseResult] = TypeAdapter(CaseResult)
 
@@ -35,7 +37,7 @@ class ResultStore:
     def __init__(self, folder: Path, settings: Settings, engines: Sequence[EngineIdentity]) -> None:
         self._folder = folder
         config = settings.config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RESULT))
-        analysis = {key: value for key, value in config.pop("analysis").items() if key not in _NOT_OF_THE_ANALYSIS}
+        analysis = settings.config.analysis.settings()
         self._basis = repr((SCHEMA_VERSION, __version__, settings.true_views, config, analysis, tuple(engines)))
 
     def path(self, case: Case, change: Change) -> Path:

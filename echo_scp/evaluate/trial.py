@@ -12,6 +12,7 @@ from echo_scp.errors import EvaluationError, InstanceError, UnindexableFileError
 from echo_scp.evaluate.case import Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
 from echo_scp.evaluate.changes import Change
 from echo_scp.evaluate.volumes import Plane, find_plane
+from echo_scp.inference.engine import Engine
 from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate
 from echo_scp.pipeline import Pipeline
 from echo_scp.segment import segment
@@ -110,23 +111,28 @@ class Trials:
         loaded = change.apply(source.load(self._config), source.name)
         if not source.cine:
             view = classify(loaded.clip, self._pipeline.engines.view)
-            return Trial(source, loaded, view, frames=self._outline(loaded, None))
+            return Trial(source, loaded, view, frames=self._outline(source, loaded, None))
         told = source.view if self._true_views else None
         analysis = self._pipeline.analyse_clip(loaded.clip, None if told is None else _certain(told))
-        return Trial(source, loaded, analysis.view, analysis, self._outline(loaded, analysis.segmentation))
+        return Trial(source, loaded, analysis.view, analysis, self._outline(source, loaded, analysis.segmentation))
 
-    def _outline(self, loaded: LoadedClip, known: Segmentation | None) -> tuple[OutlinedFrame, ...]:
+    def _outline(self, source: ClipSource, loaded: LoadedClip, known: Segmentation | None) -> tuple[OutlinedFrame, ...]:
         """Outline the labelled frames, of a refused clip too: how good outlines are is a question of its own."""
         if not loaded.labelled:
             return ()
         indices = [frame.frame_index for frame in loaded.labelled]
         if known is None:
-            known = segment(_excerpt(loaded.clip, indices), self._pipeline.engines.segmentation, len(indices))
+            known = segment(_excerpt(loaded.clip, indices), self._engine_of(source), len(indices))
             indices = list(range(len(indices)))
         return tuple(
             OutlinedFrame(frame, known.label_maps[index], known.structures)
             for frame, index in zip(loaded.labelled, indices, strict=True)
         )
+
+    def _engine_of(self, source: ClipSource) -> Engine:
+        """Return the engine for the true view; where none is meant for it, the first one has to try."""
+        engines = self._pipeline.engines
+        return (engines.segmentation_of(source.view) if source.view else None) or engines.segmentation
 
 
 def let_go(trial: Trial) -> Trial:
