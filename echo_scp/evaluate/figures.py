@@ -1,15 +1,16 @@
-"""The figures of the report: confusion matrix, scatter, Bland-Altman, ROC, drift."""
+"""The figures of the report: confusion matrix, scatter, Bland-Altman, ROC, calibration, drift."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm
 
 from echo_scp.assess import THRESHOLDS_PERCENT
 from echo_scp.evaluate.drift import Drift
 from echo_scp.evaluate.statistics import AGREEMENT, Estimate, agreement, area_under_curve, roc_points
-from echo_scp.evaluate.summary import Pair, measured_and_true
+from echo_scp.evaluate.summary import NORMAL_95, Pair, measured_and_true, stated_errors
 from echo_scp.evaluate.svg import GRID, INK, MUTED, SERIES, Axes, Drawing
 from echo_scp.evaluate.tables import number
 from echo_scp.evaluate.views import Confusion
@@ -86,6 +87,22 @@ def roc_figure(pairs: Sequence[Pair]) -> str:
         if np.isfinite(area):
             drawing.polyline((axes.at(x, y) for x, y in roc_points(-measured, positive).tolist()), SERIES[rank])
         drawing.text(axes.at(0.42, 0.26 - 0.065 * rank), told, colour=SERIES[rank])
+    return drawing.render()
+
+
+def calibration_figure(pairs: Sequence[Pair]) -> str:
+    """Return how often intervals of any size, shrunk or widened as a normal distribution has it, hold the truth."""
+    errors = np.abs(stated_errors(pairs))
+    stated = np.linspace(0.02, 0.99, 98)
+    held = (errors[:, None] <= norm.ppf(0.5 + stated / 2)).mean(axis=0)
+    drawing = Drawing(SIDE, SIDE, "Calibration of the stated interval")
+    axes = Axes(drawing, (0, 1), (0, 1))
+    axes.draw("stated probability", "share that holds the truth")
+    drawing.line(axes.at(0, 0), axes.at(1, 1), MUTED, dash="4 3")
+    drawing.polyline((axes.at(x, y) for x, y in zip(stated.tolist(), held.tolist(), strict=True)), SERIES[0])
+    share = float((errors <= NORMAL_95).mean())
+    drawing.dot(axes.at(0.95, share), SERIES[1], 4)
+    drawing.text(axes.at(0.42, 0.06), f"95 %: {100 * share:.0f} % of {len(errors)}", colour=SERIES[1])
     return drawing.render()
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from echo_scp.evaluate.evaluation import Evaluation, WorstCase
 from echo_scp.evaluate.figures import (
     bland_altman_figure,
+    calibration_figure,
     confusion_figure,
     drift_figure,
     roc_figure,
@@ -90,7 +91,9 @@ def _figures(evaluation: Evaluation, results: Sequence[CaseResult]) -> Iterator[
         if row.series.quantity is not Quantity.EF or row.count < FEWEST:
             continue
         pairs = pairs_of(results, row.series)
-        drawn = scatter_figure(pairs), bland_altman_figure(pairs), roc_figure(pairs)
+        drawn = [scatter_figure(pairs), bland_altman_figure(pairs), roc_figure(pairs)]
+        if any(pair.interval is not None for pair in pairs):
+            drawn.append(calibration_figure(pairs))
         yield Figures(_title(row.series), tuple(map(_drawn, drawn)))
 
 

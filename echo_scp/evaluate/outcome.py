@@ -66,7 +66,7 @@ class MeasuredBeat:
 
 @dataclass(frozen=True, slots=True)
 class ClipOutcome:
-    """What the product said of one clip; `sizes_px` is the LV's area per frame of a cine, () of stills."""
+    """What the product said of one clip; `sizes_px` is the LV's area per frame, () of a cine without a number."""
 
     name: str
     true_view: View | None = None

@@ -24,6 +24,7 @@ from echo_scp.evaluate.views import Confusion, confusion
 from echo_scp.model import Sex, Structure, View
 
 ALL_PHASES = "all"
+NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,10 @@ class GradeRow:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRow:
-    """How often the stated 95 % interval holds the truth; `low` and `high` are Wilson's interval of that share."""
+    """How often the stated 95 % interval holds the truth; `low` and `high` are Wilson's interval of that share.
+
+    `spread` is the root mean square of error / stated SD: 1 where errors are as large as stated.
+    """
 
     series: Series
     count: int
@@ -123,6 +127,7 @@ class CalibrationRow:
     low: float
     high: float
     mean_width: float
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +283,14 @@ def _calibration(series: Series, pairs: Sequence[Pair]) -> Iterator[CalibrationR
         covered = sum(low <= truth <= high for truth, low, high in stated)
         width = float(np.mean([high - low for _, low, high in stated]))
         share = proportion_interval(covered, len(stated))
-        yield CalibrationRow(series, len(stated), covered / len(stated), *share, width)
+        spread = float(np.sqrt(np.mean(np.square(stated_errors(pairs)))))
+        yield CalibrationRow(series, len(stated), covered / len(stated), *share, width, spread)
+
+
+def stated_errors(pairs: Iterable[Pair]) -> Values:
+    """Return each error in stated SDs, the interval taken for that of a normal distribution."""
+    stated = ((pair.measured - pair.truth, pair.interval) for pair in pairs if pair.interval is not None)
+    return np.array([2 * NORMAL_95 * error / (high - low) for error, (low, high) in stated])
 
 
 def _unassessed(results: Iterable[CaseResult]) -> Iterator[Unassessed]:

@@ -210,11 +210,15 @@ def _calibration_table(summary: Summary) -> TextTable:
             str(row.count),
             f"{100 * row.covered:.0f} % ({100 * row.low:.0f} to {100 * row.high:.0f})",
             number(row.mean_width, 1),
+            number(row.spread, 2),
         )
         for row in summary.calibration
     )
-    note = "How often the stated 95 % interval of EF holds the true EF: 95 % when it says what it means."
-    columns = ("measured by", "against", "n", "holds the truth", "mean width, points")
+    note = (
+        "How often the stated 95 % interval of EF holds the true EF, and the root mean square of error / stated SD: "
+        "95 % and 1 when it says what it means."
+    )
+    columns = ("measured by", "against", "n", "holds the truth", "mean width, points", "error / stated SD")
     return TextTable("Calibration of the stated uncertainty", note, columns, rows, words=2, brief=True)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from echo_scp.classify import classify
-from echo_scp.config import Config
+from echo_scp.config import Config, MeasureConfig
 from echo_scp.errors import EvaluationError, InstanceError, UnindexableFileError
 from echo_scp.evaluate.case import Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
 from echo_scp.evaluate.changes import Change
-from echo_scp.evaluate.volumes import Plane, find_plane
+from echo_scp.evaluate.volumes import measure_frames
 from echo_scp.inference.engine import Engine
 from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate
 from echo_scp.pipeline import Pipeline
@@ -25,6 +25,12 @@ class OutlinedFrame:
     labelled: LabelledFrame
     outline: LabelMap
     structures: tuple[Structure, ...]
+
+    @property
+    def size_px(self) -> int:
+        """The area of the product's LV."""
+        cavity = self.structures.index(Structure.LV_CAVITY) + 1 if Structure.LV_CAVITY in self.structures else -1
+        return int(np.count_nonzero(self.outline == cavity))
 
     @property
     def comparable(self) -> LabelMap:
@@ -60,21 +66,22 @@ class Trial:
         """Whether experts outlined the LV at both ED and ES."""
         return self.paired and all(frame.labelled.label_map is not None for frame in self._ends)
 
-    def plane(self) -> Plane | None:
+    def plane(self, config: MeasureConfig) -> ClipAnalysis | None:
         """Return the product's LV at ED and ES; None where either frame is not given or shows none."""
         if not self.paired:
             return None
         ends = self._ends
         maps = ends[0].comparable, ends[1].comparable
-        return find_plane(self.grouping_view, maps, ends[0].structures, self._clip.region.spacing)
+        return measure_frames(self.grouping_view, maps, ends[0].structures, self._clip.region.spacing, config)
 
-    def traced_plane(self) -> Plane | None:
+    def traced_plane(self, config: MeasureConfig) -> ClipAnalysis | None:
         """Return the experts' LV at ED and ES; None where they did not trace both."""
         maps = tuple(frame.labelled.label_map for frame in self._ends)
         if len(maps) != 2 or maps[0] is None or maps[1] is None:
             return None
         structures = self._ends[0].labelled.structures
-        return find_plane(self.grouping_view, (maps[0], maps[1]), structures, self._clip.region.spacing)
+        spacing = self._clip.region.spacing
+        return measure_frames(self.grouping_view, (maps[0], maps[1]), structures, spacing, config)
 
     @property
     def _clip(self) -> Clip:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from echo_scp.config import MeasureConfig
 from echo_scp.evaluate.case import LabelledFrame, LoadedClip, Phase
 from echo_scp.evaluate.changes import ROBUSTNESS, Change, Kind
 from echo_scp.evaluate.frames_file import STRUCTURES
 from echo_scp.evaluate.overlap import dice
 from echo_scp.evaluate.still import clip_of
-from echo_scp.evaluate.volumes import find_plane, single_plane
+from echo_scp.evaluate.volumes import measure_frames, single_plane
 from echo_scp.model import PixelSpacing
 from tests.unit.evaluate.builders import heart_labels, picture_of
 
@@ -34,9 +35,9 @@ def test_a_turned_heart_keeps_its_volume(degrees, spacing):
 
     volumes = [
         single_plane(
-            find_plane(None, (clip.labelled[0].label_map, clip.labelled[1].label_map), STRUCTURES, spacing)
-        ).edv_ml
-        for clip in (before, after)
+            measure_frames(None, (one.label_map, other.label_map), STRUCTURES, spacing, MeasureConfig())
+        ).numbers.edv_ml
+        for one, other in (before.labelled, after.labelled)
     ]
 
     assert volumes[1] == pytest.approx(volumes[0], rel=0.02)

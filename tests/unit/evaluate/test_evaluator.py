@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +10,11 @@ import pytest
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
 from echo_scp.evaluate.changes import UNCHANGED
-from echo_scp.evaluate.compare import stated_interval, study_comparisons
+from echo_scp.evaluate.compare import study_comparisons
 from echo_scp.evaluate.frames_file import STRUCTURES, find_cases
 from echo_scp.evaluate.outcome import Against, Quantity
 from echo_scp.evaluate.still import clip_of
-from echo_scp.model import PixelSpacing, Reason, Region, StudyMeasurement, View, VolumeMethod
+from echo_scp.model import Interval, PixelSpacing, Reason, Region, StudyMeasurement, View, VolumeMethod
 from tests.unit.evaluate.builders import (
     blind_engine,
     failing_engine,
@@ -86,6 +85,10 @@ def test_two_views_give_a_biplane_ef(tmp_path):
     experts = comparison(result, measured_by="experts' outlines, biplane, labelled frames")
     assert ours.measured == pytest.approx(experts.measured, abs=1)
     assert comparison(result, measured_by="biplane, labelled frames", against=Against.EXPERTS).truth == experts.measured
+    assert ours.interval[0] < ours.measured < ours.interval[1]
+    assert experts.interval is None
+    assert comparison(result, measured_by="headline, labelled frames").measured == ours.measured
+    assert {len(clip.sizes_px) for clip in result.clips} == {2}
 
 
 def test_nothing_outlined_is_a_refusal_and_a_dice_of_zero(tmp_path):
@@ -142,6 +145,7 @@ def test_the_studys_headline_is_compared_with_the_studys_truth(tmp_path):
     study = comparison(make_evaluator().evaluate(case), measured_by="study")
 
     assert study.measured == pytest.approx(51, abs=3)
+    assert study.interval[0] < study.measured < study.interval[1]
 
 
 @pytest.mark.parametrize("fault", [EvaluationError("truth.png: too small"), ValueError("a bug of ours")])
@@ -160,13 +164,24 @@ def test_a_clip_that_fails_leaves_its_truths_with_a_reason(fault, tmp_path):
 
 def test_a_stated_interval_goes_with_the_ef_alone():
     """Volumes have none; nor has a measurement that states none."""
-    stated = SimpleNamespace(ef_interval=SimpleNamespace(low=45, high=57))
     case = Case("a", "a", (), Reference(50, 100, 50))
-    result = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
+    silent = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
+    stated = replace(silent, ef_interval=Interval(45, 57))
 
-    assert stated_interval(stated) == (45, 57)
-    assert stated_interval(result) is None
-    assert {item.interval for item in study_comparisons(case, result)} == {None}
+    intervals = {item.quantity: item.interval for item in study_comparisons(case, stated)}
+    assert intervals == {Quantity.EF: (45, 57), Quantity.EDV: None, Quantity.ESV: None}
+    assert {item.interval for item in study_comparisons(case, silent)} == {None}
+
+
+def test_a_regression_networks_ef_is_compared_beside():
+    """Under its own name, with the truth's EF; it has no volumes."""
+    result = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
+    result = replace(result, regressed_ef_percent=55.0)
+
+    compared = study_comparisons(Case("a", "a", (), Reference(50, 100, 50)), result)
+
+    beside = [item for item in compared if item.measured_by == "study, regression"]
+    assert [(item.quantity, item.measured, item.truth) for item in beside] == [(Quantity.EF, 55, 50)]
 
 
 def test_a_broken_engine_does_not_end_the_run(tmp_path):

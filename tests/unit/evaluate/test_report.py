@@ -164,5 +164,7 @@ def test_intervals_are_drawn_and_tabled(written, tmp_path):
 
     write_files(replace(found, summary=summary, worst=(), drift=None), results, tmp_path)
 
-    assert "Calibration of the stated uncertainty" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "Calibration of the stated uncertainty" in page
+    assert "95 %: 100 % of 4" in page
     assert "100 % (51 to 100)" in (tmp_path / "tables.md").read_text()

@@ -82,6 +82,7 @@ def test_calibration_counts_intervals_that_hold_the_truth():
 
     assert (row.count, row.covered, row.mean_width) == (4, 0.75, 10)
     assert row.low < 0.75 < row.high
+    assert row.spread == pytest.approx(1.96 / 5 * np.sqrt((4**2 + 0 + 5**2 + 6**2) / 4), rel=1e-4)
 
 
 def test_no_interval_gives_no_calibration():
