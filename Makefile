@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check evaluation clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/echo-scp demo
@@ -17,6 +17,10 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# Measure the engines on CAMUS and write the tables into docs/evaluation.md: make evaluation DATA=FOLDER
+evaluation: $(VENV)/dev.stamp
+	$(BIN)/python scripts/evaluate_camus.py $(DATA)
 
 $(VENV)/demo.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -112,6 +112,47 @@ def demo(
     raise SystemExit(0 if run_demo(out, Console()) else 1)
 
 
+@app.command()
+def evaluate(  # noqa: PLR0917 - options are given by name
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="A folder (EchoNet-Dynamic, CAMUS, DICOM), or .npz archives of frames.", exists=True),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report; a stopped run goes on in it.")],
+    truth: Annotated[
+        Path | None, typer.Option(exists=True, help="Truth for DICOM: a CSV, or the SR objects of another device.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only this part of a data set that has parts.")] = None,
+    both_views: Annotated[bool, typer.Option(help="Only patients with A4C and A2C.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many cases.")] = None,
+    true_views: Annotated[bool, typer.Option(help="Measure cines under their true view, not the engine's.")] = False,
+    robustness: Annotated[bool, typer.Option(help="Also with pixels dropped, gain, rotation and crop.")] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+    fresh: Annotated[bool, typer.Option(help="Compute everything again.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Compare with truth: views, outlines, EF and volumes; write a report (docs/evaluation.md)."""
+    settings = load(config)
+    from echo_scp import evaluate as evaluation
+    from echo_scp import logs
+    from echo_scp.tables import evaluation_tables
+
+    logs.configure("error", "console")
+    console = Console()
+    selection = evaluation.Selection(split, both_views, limit)
+    plan = evaluation.plan_of(tuple(data), truth, selection, out, robustness=robustness, jobs=jobs, fresh=fresh)
+    for line in (f"{plan.data.layout}: {len(plan.data.cases)} cases", *plan.data.remarks):
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    with progress_bar(console) as progress:
+        task = progress.add_task("evaluating", total=plan.steps)
+        tables = evaluation.report(
+            plan, evaluation.Settings(settings, true_views), datetime.now(UTC), lambda _: progress.advance(task)
+        )
+    for shown in (part for table in tables if table.brief for part in evaluation_tables(table)):
+        console.print(shown, highlight=False)
+    console.print(f"report in {escape(str(out / 'report.html'))}", highlight=False, soft_wrap=True)
+
+
 @config_app.command("check")
 def config_check(config: ConfigOption = None) -> None:
     """Check a configuration file, its environment overrides and the engines it names."""

@@ -6,6 +6,7 @@ EchoScpError
   EngineError                 an engine cannot run here
     GpuError                    the graphics processor cannot run it: carries a GpuFault
   InstanceError               one stored instance cannot be analysed: carries a Reason
+  EvaluationError             the data of an evaluation cannot be used
   DownloadError               a published file did not arrive whole, or is another one (retryable)
   UnindexableFileError        bytes that cannot be placed in a study
   StorageError                the disk cannot take an instance
@@ -94,6 +95,10 @@ class InstanceError(EchoScpError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class EvaluationError(EchoScpError):
+    """A data set with ground truth cannot be used; the message names file, line and column where there are any."""
 
 
 class UnindexableFileError(EchoScpError):

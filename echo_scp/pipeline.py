@@ -173,35 +173,36 @@ class Pipeline:
         decision = self._engines.view.manifest.decision
         with _stage("decode"):
             cine = open_cine(instance, self._config.analysis, decision.frames_per_clip if decision else 1)
-        with _stage("classify"):
-            view = self._classify(cine.preview)
-        finding = self._measure(cine, view)
+        analysis = self._measure(cine.preview, self._classify(cine.preview), partial(_decode_all, cine))
+        picture = b"" if analysis.measurement is None else self._draw(analysis)
+        finding = Finding(_without_pixels(analysis), picture)
         if self._engines.identities == study.engines:
             with _stage("keep"):
                 self._findings.remember(instance, study.engines, finding)
         return finding
 
+    def analyse_clip(self, clip: Clip, view: ViewEstimate | None = None) -> ClipAnalysis:
+        """Take one decoded clip through the stages; a given `view` is taken as it is. The analysis keeps the pixels."""
+        return self._measure(clip, view or self._classify(clip), lambda: clip)
+
     def _classify(self, preview: Clip) -> ViewEstimate:
         engine = self._engines.view
-        estimate = classify(preview, engine)
+        with _stage("classify"):
+            estimate = classify(preview, engine)
         threshold = engine.manifest.decision.threshold if engine.manifest.decision else 0.0
         return weigh(estimate, read_evidence(preview.instance.header), threshold)
 
-    def _measure(self, cine: Cine, view: ViewEstimate) -> Finding:
-        analysis = ClipAnalysis(cine.preview.instance, clip=_without_pixels(cine.preview), view=view)
-        analysis = replace(analysis, notes=cine.preview.notes)
+    def _measure(self, preview: Clip, view: ViewEstimate, decode: Callable[[], Clip]) -> ClipAnalysis:
+        """Return what is found of a clip; all its frames are decoded only when an engine is to see them."""
+        analysis = ClipAnalysis(preview.instance, clip=preview, view=view, notes=preview.notes)
         segmentation, estimators = self._engines.segmentation_of(view.view), self._engines.estimators_of(view.view)
         if segmentation is None:
             analysis = replace(analysis, not_assessed=_not_measured(view, self._engines))
         if segmentation is None and not estimators:
-            return Finding(analysis)
-        with _stage("decode"):
-            clip = decode_all(cine)
-        analysis = replace(analysis, clip=clip)
+            return analysis
+        analysis = replace(analysis, clip=decode())
         analysis = analysis if segmentation is None else self._outline(analysis, segmentation)
-        analysis = self._estimate(analysis, estimators)
-        picture = b"" if analysis.measurement is None else self._draw(analysis)
-        return Finding(replace(analysis, clip=_without_pixels(clip)), picture)
+        return self._estimate(analysis, estimators)
 
     def _estimate(self, analysis: ClipAnalysis, engines: Sequence[Engine]) -> ClipAnalysis:
         """Return the analysis with what networks say of the clip directly, unless it shows another view after all."""
@@ -297,8 +298,14 @@ def _integer(value: object) -> int:
         return 0
 
 
-def _without_pixels(clip: Clip) -> Clip:
-    return replace(clip, frames=clip.frames[:0].copy())
+def _decode_all(cine: Cine) -> Clip:
+    with _stage("decode"):
+        return decode_all(cine)
+
+
+def _without_pixels(analysis: ClipAnalysis) -> ClipAnalysis:
+    clip = analysis.clip
+    return replace(analysis, clip=None if clip is None else replace(clip, frames=clip.frames[:0].copy()))
 
 
 def _refused(instance: Instance, reason: Reason, detail: str) -> _Done:

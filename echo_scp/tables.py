@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
+
+from echo_scp.evaluate.tables import TextTable
 
 Results = Mapping[str, Any]  # the parsed file
 
@@ -88,6 +91,18 @@ def study_lines(results: Results) -> Iterator[str]:
     yield from (f"  [yellow]{flag['flag']}[/]: {escape(flag['detail'])}" for flag in result["flags"])
     for grade in results["assessment"]:
         yield f"  {grade['scale']}: {grade['grade']}"
+
+
+def evaluation_tables(table: TextTable) -> Iterator[Table | str]:
+    """Yield a table of an evaluation, one per group of its rows, and what is to be known of it."""
+    yield f"[bold]{escape(table.title)}[/] [dim]{escape(table.note)}[/]"
+    for group, rows in groupby(table.rows, key=lambda row: row[: table.grouped]):
+        shown = Table(title=", ".join(group) or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for number, name in enumerate(table.columns[table.grouped :], start=table.grouped):
+            shown.add_column(name, justify="left" if number < table.words else "right")
+        for row in rows:
+            shown.add_row(*map(escape, row[table.grouped :]))
+        yield shown
 
 
 def _interval(result: Results) -> str:

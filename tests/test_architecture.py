@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"kept", "schedule"}),
     frozenset({"pipeline", "imports"}),
     frozenset({"receive", "jobs", "index", "folder", "web"}),
-    frozenset({"worker"}),
+    frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
     frozenset({"tables", "progress"}),
     frozenset({"demo", "commands"}),
@@ -55,6 +55,8 @@ HOMES = {
     "uvicorn": {"web"},
     "typer": {"cli", "commands"},
     "rich": {"cli", "commands", "demo", "tables", "progress"},
+    "jinja2": {"evaluate"},
+    "SimpleITK": {"evaluate"},
     "torch": {"imports"},
     "tensorflow": set(),
 }

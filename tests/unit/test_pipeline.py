@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from echo_scp.config import Config
-from echo_scp.decode import read_instance
+from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EngineError, StorageError
 from echo_scp.inference.catalogue import Engines
 from echo_scp.kept import KeptResults
-from echo_scp.model import Flag, NotAssessed, Reason, View
+from echo_scp.model import Flag, NotAssessed, Reason, View, ViewEstimate
 from echo_scp.phantom import instance as phantom_instance
 from echo_scp.phantom.heart import Heart
 from echo_scp.phantom.instance import Area, Patient, Picture
@@ -124,6 +124,20 @@ def test_frames_are_decoded_in_full_only_where_they_are_measured(instances):
     analyse(instances, view=2, segmentation=engine)
 
     assert engine.batches == []
+
+
+def test_a_given_view_is_taken_as_it_is(instances):
+    """A clip whose view is known is measured under it, whatever the view engine would say."""
+    config = Config.model_validate({"analysis": {"batch_frames": 64}})
+    pipeline = Pipeline(config, Engines(saying(2), darkness_is_ventricle()))
+    clip = decode_clip(instances[0], config.analysis)
+    known = ViewEstimate(View.A4C, 1.0, ((View.A4C, 1.0),))
+
+    asked, told = pipeline.analyse_clip(clip), pipeline.analyse_clip(clip, known)
+
+    assert asked.measurement is None
+    assert told.measurement is not None
+    assert told.view is known
 
 
 def test_an_error_of_ours_is_a_reason_and_not_the_end_of_the_study(instances):

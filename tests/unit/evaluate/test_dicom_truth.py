@@ -1,0 +1,165 @@
+"""A folder of DICOM with a CSV, or with another device's reports."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from echo_scp.config import AnalysisConfig
+from echo_scp.errors import EvaluationError
+from echo_scp.evaluate.case import Phase, Reference
+from echo_scp.evaluate.dicom import cases_by_csv, cases_by_reports
+from echo_scp.evaluate.layouts import Selection, open_data
+from echo_scp.model import Sex, Structure, View
+from echo_scp.phantom.study import write_study
+from tests.unit.evaluate.reports import group, number, report, save
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The phantom's eight instances; number 2 is the A2C cine in 480 x 640."""
+    folder = tmp_path_factory.mktemp("study")
+    return folder, write_study(folder, frame_count=12)
+
+
+def csv_of(tmp_path, *rows, header="identifier,view,ef_percent,ed_frame,es_frame,ed_mask,es_mask"):
+    path = tmp_path / "truth.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ["02-a2c.dcm", "02-a2c", "uid"])
+def test_a_row_names_an_instance_by_its_file_or_uid(name, study, tmp_path):
+    """Only the named clips are evaluated."""
+    folder, written = study
+    identifier = written[1].sop_instance_uid if name == "uid" else name
+
+    (case,), remarks = cases_by_csv(folder, csv_of(tmp_path, f"{identifier},A2C,58,3,9,,"))
+
+    (clip,) = case.clips
+    assert (clip.path, clip.view, clip.reference) == (written[1].path, View.A2C, Reference(58))
+    assert clip.frames == ((Phase.END_DIASTOLE, 2, None), (Phase.END_SYSTOLE, 8, None))
+    assert case.sex is Sex.FEMALE
+    assert remarks[0] == "0 of 1 studies are named by no row"
+
+
+def test_the_truth_of_a_study_needs_all_its_clips(study, tmp_path):
+    """The headline rests on the study; a clip's own row is kept beside it."""
+    folder, written = study
+    uid = str(dcmread(written[0].path, stop_before_pixels=True).StudyInstanceUID)
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, f"{uid},,58,,,,", "01-a4c,A4C,57,,,,"))
+
+    assert case.reference == Reference(58)
+    assert len(case.clips) == len(written)
+    assert {clip.view for clip in case.clips} == {View.A4C, None}
+
+
+def test_a_row_that_names_nothing_is_a_case_with_a_problem(study, tmp_path):
+    """Its truth is not forgotten, and its line is named."""
+    folder, _ = study
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, "99-gone,A4C,40,,,,"))
+
+    assert case.reference == Reference(40)
+    assert "truth.csv:2: identifier: '99-gone' names no study" in case.problem.detail
+
+
+def test_a_name_that_two_files_share_is_not_guessed(study, tmp_path):
+    """The number of files is told."""
+    folder = tmp_path / "data"
+    for seed in (1, 2):
+        write_study(folder / str(seed), seed=seed, frame_count=4)
+
+    (shared, exact), _ = sorted_cases(folder, csv_of(tmp_path, "01-a4c,A4C,40,,,,", "2/02-a2c,A2C,41,,,,"))
+
+    assert "names 2 files of the same name" in shared.problem.detail
+    assert exact.clips[0].path.parent.name == "2"
+
+
+def sorted_cases(folder, truth):
+    cases, remarks = cases_by_csv(folder, truth)
+    return sorted(cases, key=lambda case: case.problem is None), remarks
+
+
+def test_masks_are_read_beside_the_csv(study, tmp_path):
+    """255 is the ventricle alone; 1, 2 and 3 are the three structures."""
+    folder, _ = study
+    alone, three = np.zeros((2, 480, 640), dtype=np.uint8)
+    alone[100:200, 300:400] = 255
+    three[100:200, 300:400] = 1
+    three[200:220, 300:400] = 3
+    shape = dcmread(study[1][1].path, stop_before_pixels=True)
+    size = (int(shape.Columns), int(shape.Rows))
+    for name, mask in (("ed.png", alone), ("es.png", three)):
+        cv2.imwrite(str(tmp_path / name), cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST))
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, "02-a2c,A2C,,3,9,ed.png,es.png"))
+    first, second = case.clips[0].load(AnalysisConfig()).labelled
+
+    assert first.structures == (Structure.LV_CAVITY,)
+    assert first.label_map.max() == 1
+    assert second.structures == (Structure.LV_CAVITY, Structure.LV_MYOCARDIUM, Structure.LEFT_ATRIUM)
+
+
+@pytest.mark.parametrize(("mask", "told"), [("gone.png", "not a readable picture"), ("small.png", "as the clip")])
+def test_a_mask_that_does_not_fit_is_named(mask, told, study, tmp_path):
+    """With its path."""
+    folder, _ = study
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((4, 4), dtype=np.uint8))
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, f"02-a2c,A2C,,3,,{mask},"))
+
+    with pytest.raises(EvaluationError, match=f"{mask}: .*{told}"):
+        case.clips[0].load(AnalysisConfig())
+
+
+def test_a_frame_beyond_the_clip_is_named(study, tmp_path):
+    """Frames are counted from one."""
+    folder, _ = study
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, "02-a2c,A2C,,13,,,"))
+
+    with pytest.raises(EvaluationError, match="ED is said to be frame 13 of 12"):
+        case.clips[0].load(AnalysisConfig())
+
+
+def test_reports_of_another_device_are_the_truth_of_their_study(study, tmp_path):
+    """The report may lie among the images; it is not evaluated as one."""
+    folder, written = study
+    uid = str(dcmread(written[0].path, stop_before_pixels=True).StudyInstanceUID)
+    told = group(number(("18043-0", "LN"), "58", "%"))
+    save(report(told, study_instance_uid=uid), tmp_path / "sr" / "1.dcm")
+    save(report(told, study_instance_uid="1.2.3.4"), tmp_path / "sr" / "2.dcm")
+
+    cases, _ = cases_by_reports(folder, tmp_path / "sr")
+    lost = next(case for case in cases if case.identifier == "1.2.3.4")
+    found = next(case for case in cases if case.identifier == uid)
+
+    assert (len(found.clips), found.reference) == (len(written), Reference(58))
+    assert lost.problem.reason == "missing_file"
+    assert lost.reference == Reference(58)
+
+
+def test_a_patient_is_grouped_without_being_named(study, tmp_path):
+    """The identifier of the patient is in no output."""
+    folder, written = study
+    patient = str(dcmread(written[0].path, stop_before_pixels=True).PatientID)
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, "01-a4c,A4C,57,,,,"))
+
+    assert patient not in repr(case)
+
+
+def test_no_report_with_an_ef_is_an_error(study):
+    """A folder of images alone has no truth."""
+    with pytest.raises(EvaluationError, match="none of 0 structured reports"):
+        open_data((study[0],), None)
+
+
+def test_a_folder_of_dicom_has_no_splits(study):
+    """The option is not ignored."""
+    with pytest.raises(EvaluationError, match="--split"):
+        open_data((study[0],), None, Selection(split="test"))

@@ -1,0 +1,53 @@
+"""How far a change moves Dice and EF."""
+
+from __future__ import annotations
+
+import pytest
+
+from echo_scp.evaluate.changes import UNCHANGED, Change, Kind
+from echo_scp.evaluate.drift import drift
+from tests.unit.evaluate.builders import make_comparison, make_result, make_score
+
+GAIN = Change(Kind.GAIN, 6)
+
+
+def cases(*dices_and_efs):
+    return tuple(
+        make_result(f"p{number}", frames=(make_score(dice),), comparisons=(make_comparison(ef, 60),))
+        for number, (dice, ef) in enumerate(dices_and_efs)
+    )
+
+
+def test_each_case_is_compared_with_itself():
+    """Dice falls by 0.1 on average; EF moves by 2 and -4; one EF is lost."""
+    results = {
+        UNCHANGED.name: cases((0.9, 50), (0.9, 60), (0.9, 70)),
+        GAIN.name: cases((0.9, 52), (0.8, 56), (0.7, None)),
+    }
+
+    found = drift(results, (UNCHANGED, GAIN))
+
+    assert found.dice[1].difference.value == pytest.approx(-0.1)
+    assert found.dice[1].dice == pytest.approx(0.8)
+    moved = found.ef[1]
+    assert (moved.count, moved.lost) == (2, 1)
+    assert moved.mean_absolute.value == pytest.approx(3)
+    assert moved.mean.value == pytest.approx(-1)
+
+
+def test_nothing_moves_without_a_change():
+    """The first row is the yardstick."""
+    found = drift({UNCHANGED.name: cases((0.9, 50))}, (UNCHANGED,))
+
+    assert found.dice[0].difference.value == 0
+    assert found.ef[0].mean_absolute.value == 0
+
+
+def test_a_change_under_which_nothing_is_left_is_no_number():
+    """All EF lost: the count says so and the means are absent."""
+    results = {UNCHANGED.name: cases((0.9, 50)), GAIN.name: cases((0.0, None))}
+
+    moved = drift(results, (UNCHANGED, GAIN)).ef[1]
+
+    assert (moved.count, moved.lost) == (0, 1)
+    assert moved.mean.value != moved.mean.value
