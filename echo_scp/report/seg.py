@@ -92,7 +92,8 @@ def outlined(clip: ClipAnalysis) -> tuple[tuple[Structure, ...], LabelMaps]:
 
 
 def _is_outlined(segmentation: Segmentation, structure: Structure) -> bool:
-    return bool(segmentation.masks(structure).any())
+    value = segmentation.structures.index(structure) + 1
+    return any(np.equal(frame, value).any() for frame in segmentation.label_maps)  # mostly on the first one
 
 
 def _positioned_source(
