@@ -1,11 +1,13 @@
-"""Grade an ejection fraction on the published scales: every scale is a table, all that apply stand side by side.
+"""Grade a study's numbers on the published scales: every scale is a table, all that apply stand side by side.
 
-The sources give whole percents ("41-51"); an EF is continuous. A band reaches up to the next one's first percent, so
-that no value falls between: 51.6 % is not yet 52 %. Only the upper end of ASE/EACVI's normal range is taken literally.
+The sources give whole numbers ("41-51"); a measurement is continuous. A band reaches up to the next one's first whole
+number, so that no value falls between: an EF of 51.6 % is not yet 52 %. The upper end of a normal range is taken
+literally where nothing but "above" follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isfinite, nextafter
 
@@ -16,18 +18,30 @@ THRESHOLDS_PERCENT = (50, 45, 40, 35)  # 35 %: primary-prevention ICD
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Bands of a scale in rising order: an EF below the first number (percent) that exceeds it has that grade."""
+    """Bands of a scale in rising order: a value below the first number that exceeds it has that grade."""
 
     name: str
     bands: tuple[tuple[float, str], ...]
 
-    def grade(self, ef_percent: float) -> Grade:
-        """Return this scale's word for an EF."""
-        return Grade(self.name, next(grade for below, grade in self.bands if ef_percent < below))
+    def grade(self, value: float) -> Grade:
+        """Return this scale's word for a value."""
+        return Grade(self.name, next(grade for below, grade in self.bands if value < below))
 
 
-def _beyond(percent: float) -> float:
-    return nextafter(percent, inf)
+def _beyond(value: float) -> float:
+    return nextafter(value, inf)
+
+
+def _range(name: str, lowest: float, highest: float) -> Scale:
+    """Return a scale that knows a normal range only."""
+    bands = ((lowest, "below normal range"), (_beyond(highest), "normal"), (inf, "above normal range"))
+    return Scale(name, bands)
+
+
+def _by_sex(quantity: str, men: tuple[float, float], women: tuple[float, float]) -> dict[Sex | None, tuple[Scale, ...]]:
+    of_men = _range(f"{quantity}, ASE/EACVI 2015, men", *men)
+    of_women = _range(f"{quantity}, ASE/EACVI 2015, women", *women)
+    return {Sex.MALE: (of_men,), Sex.FEMALE: (of_women,), None: (of_men, of_women)}
 
 
 ASE_MEN = Scale(
@@ -58,16 +72,46 @@ BSE = Scale("BSE 2020", ((36, "severely impaired"), (50, "impaired"), (55, "bord
 ASE_BY_SEX = {Sex.MALE: (ASE_MEN,), Sex.FEMALE: (ASE_WOMEN,), None: (ASE_MEN, ASE_WOMEN)}  # unknown: say both
 FOR_ALL = (USAL_ECHO, HEART_FAILURE, BSE)
 
+# ASE/EACVI 2015 (Lang et al.), table 2: biplane volumes in mL, indices in mL/m2.
+EDV = _by_sex("LV EDV", (62, 150), (46, 106))
+ESV = _by_sex("LV ESV", (21, 61), (14, 42))
+EDV_INDEX = _by_sex("LV EDV index", (34, 74), (29, 61))
+ESV_INDEX = _by_sex("LV ESV index", (11, 31), (8, 24))
+# ASE/EACVI 2015, table 4: the same for both sexes.
+LA_INDEX = Scale(
+    "LA volume index, ASE/EACVI 2015",
+    (
+        (16, "below normal range"),
+        (35, "normal"),
+        (42, "mildly enlarged"),
+        (_beyond(48), "moderately enlarged"),
+        (inf, "severely enlarged"),
+    ),
+)
+
 
 def assess(result: StudyMeasurement, sex: Sex | None) -> Assessment:
-    """Return the grades of the EF, ASE/EACVI first, and the thresholds it is below.
+    """Return the grades, ASE/EACVI's of the EF first, and the thresholds that the EF is below.
 
     Raises ValueError for an EF that is not a number: it would compare as normal.
     """
     ef_percent = result.ef_percent
     if not isfinite(ef_percent):
         raise ValueError(f"EF must be a number, got {ef_percent}")
+    of_ef = tuple(scale.grade(ef_percent) for scale in ASE_BY_SEX[sex] + FOR_ALL)
     return Assessment(
-        grades=tuple(scale.grade(ef_percent) for scale in ASE_BY_SEX[sex] + FOR_ALL),
+        grades=(*of_ef, *_volume_grades(result, sex)),
         thresholds_below=tuple(threshold for threshold in THRESHOLDS_PERCENT if ef_percent < threshold),
     )
+
+
+def _volume_grades(result: StudyMeasurement, sex: Sex | None) -> Iterator[Grade]:
+    for value, scales in (
+        (result.edv_ml, EDV[sex]),
+        (result.esv_ml, ESV[sex]),
+        (result.edv_index_ml_m2, EDV_INDEX[sex]),
+        (result.esv_index_ml_m2, ESV_INDEX[sex]),
+        (result.la_index_ml_m2, (LA_INDEX,)),
+    ):
+        if value is not None and isfinite(value):
+            yield from (scale.grade(value) for scale in scales)

@@ -95,7 +95,7 @@ class AnalysisConfig(_Section):
     maximum_pixels: int = Field(2_000_000_000, ge=1_000_000)
     stress: bool = False
     threads: int = Field(0, ge=0, le=256)
-    batch_frames: int = Field(16, ge=1, le=512)
+    batch_frames: int = Field(8, ge=1, le=512)
     runtime: Literal["onnxruntime", "tensorrt"] = "onnxruntime"
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     fall_back_to_cpu: bool = True
@@ -107,6 +107,31 @@ class AnalysisConfig(_Section):
     def settings(self) -> str:
         """Return what of the configuration can change a number; the engines say for themselves which they are."""
         return self.model_dump_json(exclude=_CHANGES_NO_NUMBER)
+
+
+class MeasureConfig(_Section):
+    """How outlines become numbers, and what is said of them; the sources are in docs/measurement.md."""
+
+    aggregation: Literal["beats", "usal", "echonet-dynamic"] = "beats"
+    bsa_formula: Literal["dubois", "mosteller"] = "dubois"
+    length_agreement_percent: float = Field(10, gt=0, le=100)
+    heart_rate_agreement_percent: float = Field(20, gt=0, le=100)
+    lowest_quality: float = Field(0.3, ge=0, le=1)
+    quality_share: float = Field(0.75, ge=0, le=1)
+    lowest_ef_percent: float = Field(10, ge=0, lt=100)
+    highest_ef_percent: float = Field(80, gt=0, le=100)
+    ef_disagreement_percent: float = Field(10, gt=0, le=100)
+    irregular_variation_percent: float = Field(10, gt=0, le=100)
+    irregular_beats: int = Field(5, ge=1, le=100)
+    empty_frames_percent: float = Field(10, ge=0, le=50)
+    leaping_frames_percent: float = Field(15, ge=0, le=100)
+    jitter_percent: float = Field(20, gt=0, le=25)
+    fragment_percent: float = Field(5, gt=0, le=100)
+    sector_edge_percent: float = Field(10, gt=0, le=100)
+    apex_motion_percent: float = Field(12.5, gt=0, le=100)
+    beat_sd_percent: float = Field(3, ge=0, le=30)
+    plane_sd_percent: float = Field(4.5, ge=0, le=30)
+    outline_sd_percent: float = Field(7.5, ge=0, le=30)
 
 
 class ReportConfig(_Section):
@@ -167,6 +192,7 @@ class Config(_Section):
     study: StudyConfig = StudyConfig()
     database: DatabaseConfig = DatabaseConfig()
     analysis: AnalysisConfig = Field(AnalysisConfig(), validate_default=True)
+    measure: MeasureConfig = MeasureConfig()
     report: ReportConfig = ReportConfig()
     deliver: DeliverConfig = DeliverConfig()
     destinations: tuple[Destination, ...] = ()

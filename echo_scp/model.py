@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,17 @@ class Flag(StrEnum):
     IRREGULAR_RHYTHM = "irregular_rhythm"
     SINGLE_BEAT = "single_beat"
     DOUBTFUL_SEGMENTATION = "doubtful_segmentation"
+    FEW_BEATS = "few_beats"
+    HEART_RATE_DISAGREES = "heart_rate_disagrees"
+    BEAT_OUT_OF_RANGE = "beat_out_of_range"
+    FORESHORTENED = "foreshortened"
+    FRAGMENTED_OUTLINE = "fragmented_outline"
+    OUTLINE_AT_SECTOR_EDGE = "outline_at_sector_edge"
+    ATRIUM_CUT_OFF = "atrium_cut_off"
+    APEX_DOWN = "apex_down"
+    LOW_QUALITY = "low_quality"
+    BODY_SIZE_REFUSED = "body_size_refused"
+    EF_DISAGREES = "ef_disagrees"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +188,17 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
-    """Which network produced a result; the hash is of the artefact file."""
+    """Which network produced a result: the hash of its artefact, and that of how the manifest says to use it."""
 
     name: str
     version: str
     sha256: str
+    usage_sha256: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what stands for everything of the engine that a number depends on."""
+        return f"{self.name} {self.version} {self.sha256} {self.usage_sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,17 +229,21 @@ class Segmentation:
 
 
 class VolumeMethod(StrEnum):
-    """How volumes were computed from contours (PS3.16 CID 12228 and its neighbours)."""
+    """How volumes were computed from contours (PS3.16 CID 12228), or an EF without any."""
 
+    DISKS_BIPLANE = "disks_biplane"
     DISKS_SINGLE_PLANE = "disks_single_plane"
+    AREA_LENGTH_BIPLANE = "area_length_biplane"
     AREA_LENGTH_SINGLE_PLANE = "area_length_single_plane"
+    REGRESSION = "regression"
 
 
 @dataclass(frozen=True, slots=True)
 class Ventricle:
     """The LV cavity on one frame and the geometry its volume came from; None where the clip is not calibrated.
 
-    `contour`, `apex` and `annulus` (its two ends) are image coordinates (column, row).
+    `contour`, `apex` and `annulus` (its two ends) are image coordinates (column, row). `diameters_mm` are the widths of
+    the 20 disks from apex to annulus; () where the clip is not calibrated.
     """
 
     frame_index: int
@@ -232,23 +254,91 @@ class Ventricle:
     area_mm2: float | None
     disks_ml: float | None
     area_length_ml: float | None
+    diameters_mm: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Atrium:
+    """The LA cavity on one frame of a calibrated clip; `roof` is the point farthest from the annulus.
+
+    `contour`, `roof` and `annulus` are image coordinates (column, row).
+    """
+
+    frame_index: int
+    contour: Points
+    roof: tuple[float, float]
+    annulus: tuple[tuple[float, float], tuple[float, float]]
+    length_mm: float
+    area_mm2: float
+    area_length_ml: float
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One cardiac cycle: the largest LV and the smallest LV that follows it."""
+    """One cardiac cycle: the largest LV and the smallest LV that follows it.
+
+    `left_atrium` is the LA at end-systole; None when it is not outlined, cut off, or the clip is not calibrated.
+    """
 
     end_diastole: Ventricle
     end_systole: Ventricle
     ef_percent: float
     ef_area_length_percent: float
+    left_atrium: Atrium | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The range that holds the true value with a probability of 95 %."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityPart:
+    """One thing that makes a clip's outlines credible, 1 (nothing to complain of) to 0 (not credible at all)."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How credible a clip's outlines are, and what takes away from it."""
+
+    parts: tuple[QualityPart, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The product of the parts, 0..1."""
+        return prod(part.score for part in self.parts)
+
+    @property
+    def weakest(self) -> QualityPart | None:
+        """The part that costs most; None when nothing does."""
+        part = min(self.parts, key=lambda part: part.score, default=None)
+        return part if part is not None and part.score < 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """What the formula of a published pipeline makes of a clip's outlines; None where it gives nothing."""
+
+    ef_percent: float | None
+    edv_ml: float | None
+    esv_ml: float | None
+    la_volume_ml: float | None
+    window_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class ClipMeasurement:
     """What one clip says. Volumes are None when the clip is not calibrated; EF is the mean over its beats.
 
-    `volume_curve` (T,) is in mL when calibrated, else in percent of its largest value.
+    `volume_curve` (T,) is in mL when calibrated, else in percent of its largest value. `segmentation_sd_percent` is the
+    SD of the EF, in points, that test-time variation of the outlines gave; None when nothing was varied.
+    `reproduction` is there when the configuration asks for a published pipeline's formula.
     """
 
     beats: tuple[Beat, ...]
@@ -262,6 +352,11 @@ class ClipMeasurement:
     volume_curve: Curve
     method: VolumeMethod = VolumeMethod.DISKS_SINGLE_PLANE
     notes: tuple[Note, ...] = ()
+    ef_interval: Interval | None = None
+    la_volume_ml: float | None = None
+    quality: Quality = Quality()
+    segmentation_sd_percent: float | None = None
+    reproduction: Reproduction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +393,23 @@ class ClipAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
+class BodySize:
+    """The patient's size and the surface computed from it; `formula` is its author's name."""
+
+    height_m: float
+    weight_kg: float
+    surface_m2: float
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyMeasurement:
-    """The headline of a study and the clips it rests on (SOP Instance UIDs)."""
+    """The headline of a study and the clips it rests on (SOP Instance UIDs).
+
+    None where something is not known: volumes without calibration, `heart_rate_bpm` when the machine sent none that the
+    clips bear out, `body` without a credible height and weight. `length_mm` and `area_mm2` are the LV's at
+    end-diastole. `choice` says in one sentence why these clips.
+    """
 
     ef_percent: float
     edv_ml: float | None
@@ -308,6 +418,60 @@ class StudyMeasurement:
     method: VolumeMethod
     beat_count: int
     sop_instance_uids: tuple[str, ...]
+    ef_interval: Interval | None = None
+    ef_sd_percent: float | None = None
+    ef_area_length_percent: float | None = None
+    edv_area_length_ml: float | None = None
+    esv_area_length_ml: float | None = None
+    length_mm: float | None = None
+    area_mm2: float | None = None
+    la_volume_ml: float | None = None
+    la_method: VolumeMethod | None = None
+    heart_rate_bpm: float | None = None
+    body: BodySize | None = None
+    regressed_ef_percent: float | None = None
+    aggregation: str = "beats"
+    choice: str = ""
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def stroke_volume_ml(self) -> float | None:
+        """EDV - ESV."""
+        return None if self.edv_ml is None or self.esv_ml is None else self.edv_ml - self.esv_ml
+
+    @property
+    def cardiac_output_l_min(self) -> float | None:
+        """Stroke volume times heart rate, in litres per minute."""
+        volume = self.stroke_volume_ml
+        return None if volume is None or self.heart_rate_bpm is None else volume * self.heart_rate_bpm / 1000
+
+    @property
+    def edv_index_ml_m2(self) -> float | None:
+        """EDV per body surface."""
+        return self._indexed(self.edv_ml)
+
+    @property
+    def esv_index_ml_m2(self) -> float | None:
+        """ESV per body surface."""
+        return self._indexed(self.esv_ml)
+
+    @property
+    def stroke_index_ml_m2(self) -> float | None:
+        """Stroke volume per body surface."""
+        return self._indexed(self.stroke_volume_ml)
+
+    @property
+    def cardiac_index_l_min_m2(self) -> float | None:
+        """Cardiac output per body surface."""
+        return self._indexed(self.cardiac_output_l_min)
+
+    @property
+    def la_index_ml_m2(self) -> float | None:
+        """LA volume per body surface."""
+        return self._indexed(self.la_volume_ml)
+
+    def _indexed(self, value: float | None) -> float | None:
+        return None if value is None or self.body is None else value / self.body.surface_m2
 
 
 class Sex(StrEnum):
@@ -335,7 +499,11 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class StudyAnalysis:
-    """The result of a study revision, ready to be reported; `settings` are those that the numbers depend on."""
+    """The result of a study revision, ready to be reported.
+
+    `settings` are those that the numbers depend on; `measure_settings` tells a reader which of the measurement's differ
+    from the defaults, as (key, value).
+    """
 
     study_instance_uid: str
     revision: int
@@ -344,3 +512,4 @@ class StudyAnalysis:
     assessment: Assessment | None
     engines: tuple[EngineIdentity, ...]
     settings: str = ""
+    measure_settings: tuple[tuple[str, str], ...] = ()

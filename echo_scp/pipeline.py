@@ -19,7 +19,7 @@ import structlog
 
 from echo_scp.assess import assess
 from echo_scp.classify import classify
-from echo_scp.config import Config
+from echo_scp.config import Config, MeasureConfig
 from echo_scp.decode import Cine, decode_all, decoded_pixels, open_cine
 from echo_scp.errors import EngineError, InstanceError
 from echo_scp.estimate import estimate
@@ -28,7 +28,7 @@ from echo_scp.inference.catalogue import Engines
 from echo_scp.inference.engine import Engine
 from echo_scp.inference.shared import SharedEngine
 from echo_scp.kept import Finding, Findings, KeptResults
-from echo_scp.measure import measure_clip, measure_study, refuse_other_views
+from echo_scp.measure import find_body, measure_clip, measure_study, refuse_other_views
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
     MEASURED_VIEWS,
@@ -105,7 +105,7 @@ class Pipeline:
         analysis = config.analysis
         self._config = config
         self._engines = _shared(engines, analysis.batch_frames)
-        self.settings = analysis.settings()
+        self.settings = f"{analysis.settings()} {config.measure.model_dump_json()}"
         self._findings = Findings(kept, self.settings, f"research_use {config.report.research_use}")
         self._budget = Budget(analysis.memory_mb * _MB)
 
@@ -130,7 +130,7 @@ class Pipeline:
             progress(clip.analysis)
         if self._engines.identities != begun.engines:
             raise EngineError("an engine was exchanged while the study was analysed")
-        study = _conclude(begun, [clip.analysis for clip in done])
+        study = _conclude(begun, [clip.analysis for clip in done], self._config.measure)
         files = tuple(chain.from_iterable(clip.files for clip in done))
         with _stage("report"):
             segs = [file.as_evidence(study.study_instance_uid) for file in files if file.kind == "SEG"]
@@ -150,6 +150,7 @@ class Pipeline:
             assessment=None,
             engines=self._engines.identities,
             settings=self.settings,
+            measure_settings=_differing(self._config.measure),
         )
 
     def _run(self, study: StudyAnalysis, now: datetime, publish: Publish, instance: Instance) -> _Done:
@@ -221,7 +222,7 @@ class Pipeline:
         with _stage("segment"):
             segmentation = segment(clip, engine, self._config.analysis.batch_frames)
         with _stage("measure"):
-            outcome = refuse_other_views(clip, segmentation) or measure_clip(clip, segmentation)
+            outcome = refuse_other_views(clip, segmentation) or measure_clip(clip, segmentation, self._config.measure)
         if isinstance(outcome, NotAssessed):
             return replace(analysis, not_assessed=outcome)
         with _stage("trust"):  # last: it asks the engine again
@@ -309,15 +310,21 @@ def _count(analysis: ClipAnalysis) -> None:
     )
 
 
-def _conclude(begun: StudyAnalysis, clips: Sequence[ClipAnalysis]) -> StudyAnalysis:
+def _conclude(begun: StudyAnalysis, clips: Sequence[ClipAnalysis], config: MeasureConfig) -> StudyAnalysis:
     """Return the study's result, from its clips."""
-    result = measure_study(clips)
-    assessment = _assess(result, [clip.instance for clip in clips])
+    instances = [clip.instance for clip in clips]
+    result = measure_study(clips, config, find_body(instances, config.bsa_formula))
+    assessment = _assess(result, instances)
     return replace(begun, clips=tuple(clips), result=result, assessment=assessment)
 
 
 def _assess(result: StudyMeasurement | NotAssessed, instances: Iterable[Instance]) -> Assessment | None:
     return None if isinstance(result, NotAssessed) else assess(result, _sex(instances))
+
+
+def _differing(settings: MeasureConfig) -> tuple[tuple[str, str], ...]:
+    """Return the settings that a site has changed."""
+    return tuple(sorted((key, str(value)) for key, value in settings.model_dump(exclude_defaults=True).items()))
 
 
 def _sex(instances: Iterable[Instance]) -> Sex | None:

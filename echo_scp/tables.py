@@ -69,7 +69,7 @@ def estimate_lines(results: Results) -> Iterator[str]:
 
 
 def study_lines(results: Results) -> Iterator[str]:
-    """Yield the headline and the grades."""
+    """Yield the headline, what follows from it, why these clips were chosen, and the grades."""
     result = results["result"]
     if not result["assessed"]:
         yield f"[bold]EF not assessed[/] ({result['reason']}): {escape(result['detail'])}"
@@ -79,9 +79,36 @@ def study_lines(results: Results) -> Iterator[str]:
         volumes = f"EDV {result['edv_ml']:.0f} mL, ESV {result['esv_ml']:.0f} mL"
     beats = f"{result['beat_count']} beat{'s' if result['beat_count'] != 1 else ''}"
     method = result["method"].replace("_", " ")
-    yield f"[bold]EF {result['ef_percent']:.0f} %[/] ({result['view']}, {method}, {beats}); {volumes}"
+    view = "A4C and A2C" if "biplane" in method else result["view"]
+    yield f"[bold]EF {result['ef_percent']:.0f} %[/]{_interval(result)} ({view}, {method}, {beats}); {volumes}"
+    derived = ", ".join(_derived(result))
+    if derived:
+        yield f"  {derived}"
+    yield from (f"  {escape(text)}" for text in (result["choice"],) if text)
+    yield from (f"  [yellow]{flag['flag']}[/]: {escape(flag['detail'])}" for flag in result["flags"])
     for grade in results["assessment"]:
         yield f"  {grade['scale']}: {grade['grade']}"
+
+
+def _interval(result: Results) -> str:
+    interval = result["ef_interval_percent"]
+    return "" if interval is None else f" (95 % interval {interval[0]:.0f} to {interval[1]:.0f})"
+
+
+def _derived(result: Results) -> Iterator[str]:
+    """Yield the numbers beside EF, EDV and ESV that are there."""
+    for key, text in (
+        ("stroke_volume_ml", "SV {:.0f} mL"),
+        ("cardiac_output_l_min", "CO {:.1f} L/min"),
+        ("la_volume_ml", "LA {:.0f} mL"),
+        ("edv_index_ml_m2", "EDV index {:.0f} mL/m2"),
+        ("esv_index_ml_m2", "ESV index {:.0f} mL/m2"),
+        ("la_index_ml_m2", "LA index {:.0f} mL/m2"),
+        ("ef_area_length_percent", "EF by area-length {:.0f} %"),
+        ("ef_regression_percent", "EF by regression {:.0f} %"),
+    ):
+        if result[key] is not None:
+            yield text.format(result[key])
 
 
 def _number(clip: Results) -> str:

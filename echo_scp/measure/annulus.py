@@ -1,4 +1,4 @@
-"""Find which part of the LV's border is its base: the mitral annulus plane between wall and left atrium."""
+"""Find which part of a chamber's border is its base: the mitral annulus plane between ventricle and atrium."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from echo_scp.model import Points
 
 NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 MIN_REACH_PX = 2.0
-REACH = 0.03  # of the square root of the LV's area, about 2 mm: what a thin gap between two outlines may be
+REACH = 0.03  # of the square root of the chamber's area, about 2 mm: what a thin gap between two outlines may be
 MIN_BASE, MAX_BASE = 0.04, 0.5  # of the border; a true base is about a fifth of it
 
 Flags = NDArray[np.bool_]  # (M,) one per pixel of the border
@@ -26,20 +26,25 @@ def find_base(border: Border, atrium: Mask, myocardium: Mask, scale: Scale) -> t
     It is what faces the left atrium, else what no myocardium backs, else the broad end of the principal axis. Nothing
     is assumed about which way the picture is turned.
     """
-    for base in _candidates(border, atrium, myocardium):
+    return find_facing_base(border, atrium, myocardium) or _broad_end(border, scale)
+
+
+def find_facing_base(border: Border, other: Mask, wall: Mask) -> tuple[int, int] | None:
+    """Return the part of a chamber's border that faces the `other` chamber or lacks a wall; None if neither is told."""
+    for base in _candidates(border, other, wall):
         if base is not None and MIN_BASE <= _share(base, len(border.pixels)) <= MAX_BASE:
             return base
-    return _broad_end(border, scale)
+    return None
 
 
-def _candidates(border: Border, atrium: Mask, myocardium: Mask) -> Iterator[tuple[int, int] | None]:
+def _candidates(border: Border, other: Mask, wall: Mask) -> Iterator[tuple[int, int] | None]:
     """Yield the best first; the later ones cost more and are seldom reached."""
-    atrium = _largest_part(atrium)
-    yield _other_side(_longest_run(~_touches(border, atrium)), len(border.pixels))
+    other = _largest_part(other)
+    yield _other_side(_longest_run(~_touches(border, other)), len(border.pixels))
     reach = max(MIN_REACH_PX, REACH * border.area_px**0.5)
-    to_atrium, to_myocardium = _distance(border, atrium), _distance(border, myocardium)
-    yield _other_side(_longest_run((to_atrium > reach) | (to_atrium >= to_myocardium)), len(border.pixels))
-    yield _longest_run(to_myocardium > reach)
+    to_other, to_wall = _distance(border, other), _distance(border, wall)
+    yield _other_side(_longest_run((to_other > reach) | (to_other >= to_wall)), len(border.pixels))
+    yield _longest_run(to_wall > reach)
 
 
 def _share(base: tuple[int, int], count: int) -> float:

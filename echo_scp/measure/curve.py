@@ -65,6 +65,11 @@ class TimedCurve:
         grid = self.resampled(window_ms)
         return np.interp(self.times_ms, grid.times_ms, grid.values)
 
+    def roughness(self, window_ms: float) -> float:
+        """Return the rms off the smoothed curve, as a share of the swing; infinite for a curve that does not move."""
+        residual = self.values - self.smoothed(window_ms)
+        return float(np.sqrt(np.mean(residual**2))) / self.swing if self.swing > 0 else np.inf
+
     def without_ragged_frames(self) -> TimedCurve:
         """Take frames that leap off the line between their neighbours as not measured, the worst first.
 

@@ -38,12 +38,22 @@ def disk_diameters(contour: Points, apex: Point, base: Point) -> Diameters:
     return np.asarray(np.abs(np.sum(crossed * position, axis=1)))
 
 
+def sum_of_disks(first: Diameters, second: Diameters, length: float) -> float:
+    """Return the volume of elliptical disks: pi/4 * sum(a * b) * L/20; `second` is `first` where there is one plane."""
+    return float(np.pi / 4 * np.sum(first * second) * length / DISK_COUNT)
+
+
 def disks_volume(contour: Points, apex: Point, base: Point) -> float:
     """Return the volume by the method of disks, single plane: pi/4 * sum(d^2) * L/20."""
-    height = float(np.hypot(*(base - apex))) / DISK_COUNT
-    return float(np.pi / 4 * np.sum(disk_diameters(contour, apex, base) ** 2) * height)
+    diameters = disk_diameters(contour, apex, base)
+    return sum_of_disks(diameters, diameters, float(np.hypot(*(base - apex))))
 
 
 def area_length_volume(area: float, length: float) -> float:
     """Return the volume by the area-length method, single plane: 8 A^2 / (3 pi L)."""
-    return 8 * area**2 / (3 * np.pi * length)
+    return biplane_area_length_volume(area, area, length)
+
+
+def biplane_area_length_volume(first_area: float, second_area: float, length: float) -> float:
+    """Return the volume by the area-length method, biplane: 8 A1 A2 / (3 pi L)."""
+    return 8 * first_area * second_area / (3 * np.pi * length)

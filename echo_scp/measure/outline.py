@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]  # (H, W)
 
 MIN_BORDER_PIXELS = 24  # below this there is no shape to speak of
 WALL_POINTS, BASE_POINTS = 193, 65  # about 1 mm apart on an adult LV
+ANNULUS = (0, WALL_POINTS - 1)  # the contour's points at the two ends of the base
 SMOOTHING_POINTS = 2.0  # sigma; about 2 mm: removes the steps of an upscaled mask, keeps the apex
 
 
@@ -25,14 +26,6 @@ class Border:
 
     pixels: NDArray[np.intp]
     area_px: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """The smoothed contour (N, 2); `annulus` are the indices of its two ends of the base."""
-
-    contour: Points
-    annulus: tuple[int, int]
 
 
 def trace(mask: Mask) -> Border | None:
@@ -50,17 +43,16 @@ def _filled_area(points: cv2.typing.MatLike) -> float:
     return cv2.contourArea(points) + len(points) / 2 + 1
 
 
-def smooth(border: Border, base: tuple[int, int]) -> Outline:
-    """Smooth wall and base apart, so that the corners between them stay, and keep the mask's area.
+def smooth(border: Border, base: tuple[int, int]) -> Points:
+    """Return the contour (256, 2) of the mask's area, with wall and base smoothed apart, so that their corners stay.
 
-    `base` are the indices of its first and last pixel in the border's order. Coordinates are continuous: the centre of
-    pixel (0, 0) is (0.5, 0.5).
+    It runs along the wall first: its points ANNULUS are the ends of the base. `base` are the indices of its first and
+    last pixel in the border's order. Coordinates are continuous: the centre of pixel (0, 0) is (0.5, 0.5).
     """
     first, last = base
     wall = _smooth_arc(_arc(border.pixels, last, first), WALL_POINTS)
     floor = _smooth_arc(_arc(border.pixels, first, last), BASE_POINTS)
-    contour = np.concatenate([wall[:-1], floor[:-1]])
-    return Outline(_inflate(contour, border.area_px), (0, WALL_POINTS - 1))
+    return inflate(np.concatenate([wall[:-1], floor[:-1]]), border.area_px)
 
 
 def _arc(pixels: NDArray[np.intp], first: int, last: int) -> Points:
@@ -79,10 +71,10 @@ def _smooth_arc(points: Points, count: int) -> Points:
     return np.asarray(gaussian_filter1d(padded, SMOOTHING_POINTS, axis=0)[reach:-reach])
 
 
-def _inflate(contour: Points, area_px: float) -> Points:
+def inflate(contour: Points, area_px: float) -> Points:
     """Move the contour outwards until it encloses `area_px`.
 
-    A border of pixel centres lies about half a pixel inside the mask's edge, and blurring shrinks it a little more.
+    A border of pixel centres lies about half a pixel inside the mask's edge; blurring and averaging shrink it more.
     """
     tangent = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
     tangent /= np.maximum(np.hypot(*tangent.T), 1e-9)[:, None]

@@ -1,16 +1,18 @@
-"""Label maps -> the LV's shape on every frame, looking only at the part of the picture that holds the LV."""
+"""Label maps -> a chamber's shape on every frame, looking only at the part of the picture that holds the chamber."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_scp.measure.shape import Shape, find_shape
+from echo_scp.measure.shape import Shape, find_atrial_shape, find_shape
 from echo_scp.model import Curve, PixelSpacing, Segmentation, Structure
 
-MARGIN = 0.1  # of the LV's box: as far as wall and atrium matter
+MARGIN = 0.1  # of the chamber's box: as far as wall and atrium matter
 MIN_MARGIN_PX = 8
 
 Masks = NDArray[np.bool_]  # (T, H, W)
@@ -18,42 +20,73 @@ Masks = NDArray[np.bool_]  # (T, H, W)
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """What surrounds the LV on every frame; `origin` is the (column, row) of the masks in the picture."""
+    """A chamber and what surrounds it on every frame; `origin` is the (column, row) of the masks in the picture.
+
+    `other` is the chamber beyond the annulus.
+    """
 
     cavity: Masks
-    atrium: Masks
-    myocardium: Masks
+    other: Masks
+    wall: Masks
     origin: tuple[int, int]
 
     @classmethod
     def around_ventricle(cls, segmentation: Segmentation) -> Outlines:
         """Crop the label maps to the LV; the masks are empty when there is none on any frame."""
-        seen = np.logical_or.reduce(segmentation.masks(Structure.LV_CAVITY), axis=0)
+        return cls._around(segmentation, Structure.LV_CAVITY, Structure.LEFT_ATRIUM)
+
+    @classmethod
+    def around_atrium(cls, segmentation: Segmentation) -> Outlines:
+        """Crop the label maps to the LA; the masks are empty when there is none on any frame."""
+        return cls._around(segmentation, Structure.LEFT_ATRIUM, Structure.LV_CAVITY)
+
+    @classmethod
+    def _around(cls, segmentation: Segmentation, chamber: Structure, other: Structure) -> Outlines:
+        seen = np.logical_or.reduce(segmentation.masks(chamber), axis=0)
         rows, columns = _reach(np.any(seen, axis=1)), _reach(np.any(seen, axis=0))
         part = Segmentation(segmentation.label_maps[:, rows, columns], segmentation.structures)
         return cls(
-            part.masks(Structure.LV_CAVITY),
-            part.masks(Structure.LEFT_ATRIUM),
-            part.masks(Structure.LV_MYOCARDIUM),
-            (columns.start, rows.start),
+            cavity=part.masks(chamber),
+            other=part.masks(other),
+            wall=part.masks(Structure.LV_MYOCARDIUM),
+            origin=(columns.start, rows.start),
         )
 
     def pixel_counts(self) -> Curve:
-        """Return (T,) how many pixels are LV."""
+        """Return (T,) how many pixels are the chamber's."""
         return np.array([np.count_nonzero(mask) for mask in self.cavity], dtype=np.float64)
 
+    def fragment_shares(self) -> Curve:
+        """Return (T,) which share of the chamber's pixels lies apart from its largest part; 0 on an empty frame."""
+        return np.array([_fragment_share(mask) for mask in self.cavity])
+
     def steadied(self) -> Outlines:
-        """Let each frame and its two neighbours vote on every pixel of the LV; an empty frame stays empty."""
+        """Let each frame and its two neighbours vote on every pixel of the chamber; an empty frame stays empty."""
         before, now, after = self.cavity[:-2], self.cavity[1:-1], self.cavity[2:]
         voted = self.cavity.copy()
         voted[1:-1] = (before & after) | (now & (before | after))
         voted[self.pixel_counts() == 0] = False
-        return Outlines(voted, self.atrium, self.myocardium, self.origin)
+        return Outlines(voted, self.other, self.wall, self.origin)
 
     def shapes(self, spacing: PixelSpacing | None) -> tuple[Shape | None, ...]:
         """Return the LV of every frame, None where it has no shape; without spacing in square pixels."""
-        frames = zip(self.cavity, self.atrium, self.myocardium, strict=True)
+        frames = zip(self.cavity, self.other, self.wall, strict=True)
         return tuple(find_shape(*masks, spacing, self.origin) for masks in frames)
+
+    def atrial_shapes(self, spacing: PixelSpacing | None, wanted: Iterable[int]) -> tuple[Shape | None, ...]:
+        """Return (T,) the LA of the `wanted` frames, None elsewhere and where it does not border on the LV."""
+        indices = set(wanted)
+        frames = zip(self.cavity, self.other, strict=True)
+        return tuple(
+            find_atrial_shape(*masks, spacing, self.origin) if index in indices else None
+            for index, masks in enumerate(frames)
+        )
+
+
+def _fragment_share(mask: NDArray[np.bool_]) -> float:
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is the background
+    return 1 - float(areas.max() / areas.sum()) if len(areas) > 1 else 0.0
 
 
 def _reach(seen: NDArray[np.bool_]) -> slice:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from echo_scp.config import MeasureConfig
 from echo_scp.errors import InstanceError
 from echo_scp.measure.curve import TimedCurve
 from echo_scp.measure.rhythm import Rhythm
 from echo_scp.model import Curve, Reason, Region
 
-MAX_EMPTY_SHARE = 0.1  # of the frames; a few are interpolated over
 MIN_REGION_SHARE = 0.01  # median LV of the region; the smallest of CAMUS's 898 tracings fills 2.7 % of its picture
 MIN_SWING = 0.03  # of the largest area; an EF of 10 % moves it by 7 %, an EF of 5 % by 3 %
 MIN_CYCLES = 0.9  # heart rates are rounded and averaged over earlier beats
 MAX_GAP = 0.25  # of the cycle; between frames further apart, ED or ES may lie unseen
 MAX_STEP = 0.3  # change of log area from frame to frame in dense frames
 MAX_STEP_PER_CYCLE = 6.0  # and where frames are sparse: the steepest ejection and filling at an EF of 75 %
-MAX_STEPS_SHARE = 0.15
-MAX_ROUGHNESS = 0.2  # rms off the smoothed curve, of its swing; pure noise has 0.25
 
 
-def require_ventricle(pixel_counts: Curve, region: Region) -> None:
+def require_ventricle(pixel_counts: Curve, region: Region, config: MeasureConfig) -> None:
     """Refuse a clip where the LV is missing from more than a few frames or is a speck."""
     empty = int(np.sum(pixel_counts == 0))
-    if empty > MAX_EMPTY_SHARE * len(pixel_counts):
+    if 100 * empty > config.empty_frames_percent * len(pixel_counts):
         raise InstanceError(Reason.NO_VENTRICLE, f"no LV on {empty} of {len(pixel_counts)} frames")
     share = float(np.median(pixel_counts)) / max((region.x1 - region.x0) * (region.y1 - region.y0), 1)
     if share < MIN_REGION_SHARE:
@@ -47,27 +45,26 @@ def require_rhythm(areas: TimedCurve, rhythm: Rhythm | None) -> Rhythm:
     return rhythm
 
 
-def require_continuity(counted: TimedCurve, rhythm: Rhythm) -> None:
+def require_continuity(counted: TimedCurve, rhythm: Rhythm, config: MeasureConfig) -> None:
     """Refuse outlines that leap about as they come, before anything steadies them."""
     limits = np.maximum(MAX_STEP, MAX_STEP_PER_CYCLE * np.diff(counted.times_ms) / rhythm.cycle_ms)
-    leaps = float(np.mean(np.abs(np.diff(np.log(counted.values))) > limits))
-    if leaps > MAX_STEPS_SHARE:
-        _refuse_unstable(f"the area leaps between {100 * leaps:.0f} % of the frames")
+    leaps = 100 * float(np.mean(np.abs(np.diff(np.log(counted.values))) > limits))
+    if leaps > config.leaping_frames_percent:
+        _refuse_unstable(f"the area leaps between {leaps:.0f} % of the frames")
 
 
-def require_stability(areas: TimedCurve, rhythm: Rhythm) -> None:
+def require_stability(areas: TimedCurve, rhythm: Rhythm, config: MeasureConfig) -> None:
     """Refuse outlines that leave gaps or jitter."""
     unmeasured = len(areas.values) - int(np.sum(areas.measured))
-    if unmeasured > MAX_EMPTY_SHARE * len(areas.values):
+    if 100 * unmeasured > config.empty_frames_percent * len(areas.values):
         _refuse_unstable(f"{unmeasured} of {len(areas.values)} frames have no credible outline")
     if areas.longest_gap_ms > MAX_GAP * rhythm.cycle_ms:
         reason = Reason.UNSTABLE_SEGMENTATION if unmeasured else Reason.NO_BEAT
         detail = f"{areas.longest_gap_ms:.0f} ms without an outline in a cycle of {rhythm.cycle_ms:.0f} ms"
         raise InstanceError(reason, detail)
-    residual = areas.values - areas.smoothed(rhythm.smoothing_ms)
-    roughness = float(np.sqrt(np.mean(residual**2))) / areas.swing
-    if roughness > MAX_ROUGHNESS:
-        _refuse_unstable(f"the area jitters by {100 * roughness:.0f} % of its swing")
+    jitter = 100 * areas.roughness(rhythm.smoothing_ms)
+    if jitter > config.jitter_percent:
+        _refuse_unstable(f"the area jitters by {jitter:.0f} % of its swing")
 
 
 def _refuse_unstable(detail: str) -> None:

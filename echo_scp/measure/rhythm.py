@@ -1,4 +1,4 @@
-"""Heart rate and systoles from what the machine says, else from the area curve."""
+"""Heart rate and systoles from what the machine says and from what the area curve shows."""
 
 from __future__ import annotations
 
@@ -19,17 +19,23 @@ MIN_RISE = 0.15  # of the swing, seen after the last systole
 SMOOTHING = 0.2  # of the cycle
 BLIND_SMOOTHING_MS = 100.0  # while the cycle is not known
 MIN_RETURN = 0.85  # a cycle that is seen only once must refill to this share of the swing
-IRREGULAR_VARIATION = 0.15  # SD / mean of the RR intervals
+MIN_REPETITION = 0.6  # correlation of the curve with itself one cycle on, for the curve to overrule the machine
+MIN_OVERLAP = 0.4  # of a cycle; less of it repeated proves nothing
+MAX_BLIND_ROUGHNESS = 0.1  # rms off the smoothed curve, of its swing, for one cycle alone to overrule the machine
 MIN_INTERVALS = 3  # below, a variation says nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """The length of a cycle in this clip; `estimated` when it had to be read off the area curve."""
+    """The length of a cycle in this clip; `estimated` when it had to be read off the area curve.
+
+    `overruled_bpm` is the machine's rate where the curve clearly shows another.
+    """
 
     cycle_ms: float
     heart_rate_bpm: float
     estimated: bool = False
+    overruled_bpm: float | None = None
 
     @property
     def smoothing_ms(self) -> float:
@@ -37,18 +43,47 @@ class Rhythm:
         return SMOOTHING * self.cycle_ms
 
 
-def find_rhythm(clip: Clip, areas: TimedCurve) -> Rhythm | None:
-    """Return the rhythm by the R waves, else the machine's heart rate, else the curve's period; None if none shows."""
+def find_rhythm(clip: Clip, areas: TimedCurve, agreement_percent: float) -> Rhythm | None:
+    """Return the rhythm by the R waves, else the machine's heart rate, else the curve's period; None if none shows.
+
+    Where the curve repeats itself with a period that is off the machine's by more than `agreement_percent`, the machine
+    is wrong: it counted T waves, or its number is of another moment.
+    """
+    told = _told_rhythm(clip)
+    period_ms = _period(areas)
+    seen = period_ms if period_ms is not None and _plausible(MS_PER_MINUTE / period_ms) else None
+    if told is None:
+        return None if seen is None else Rhythm(seen, MS_PER_MINUTE / seen, estimated=True)
+    if seen is None or not _disagree(seen, told.cycle_ms, agreement_percent) or not _repeats(areas, seen):
+        return told
+    return Rhythm(seen, MS_PER_MINUTE / seen, estimated=True, overruled_bpm=MS_PER_MINUTE / told.cycle_ms)
+
+
+def _told_rhythm(clip: Clip) -> Rhythm | None:
     told = clip.heart_rate_bpm if _plausible(clip.heart_rate_bpm) else None
     intervals = np.diff(clip.r_wave_times_ms)
     if len(intervals) and _plausible(rate := MS_PER_MINUTE / max(float(np.median(intervals)), 1.0)):
         return Rhythm(MS_PER_MINUTE / rate, told or rate)
-    if told is not None:
-        return Rhythm(MS_PER_MINUTE / told, told)
-    cycle_ms = _period(areas)
-    if cycle_ms is None or not _plausible(MS_PER_MINUTE / cycle_ms):
-        return None
-    return Rhythm(cycle_ms, MS_PER_MINUTE / cycle_ms, estimated=True)
+    return None if told is None else Rhythm(MS_PER_MINUTE / told, told)
+
+
+def _disagree(one_ms: float, other_ms: float, percent: float) -> bool:
+    return 100 * abs(one_ms - other_ms) > percent * min(one_ms, other_ms)
+
+
+def _repeats(areas: TimedCurve, period_ms: float) -> bool:
+    """Tell whether the curve bears its period out: it looks the same one period on, or its one cycle is very clean."""
+    grid = areas.resampled(BLIND_SMOOTHING_MS)
+    shift = round(period_ms / GRID_MS)
+    if len(grid.values) - shift > MIN_OVERLAP * shift:
+        early, late = grid.values[:-shift], grid.values[shift:]
+        return min(float(np.ptp(early)), float(np.ptp(late))) > 0 and _correlation(early, late) >= MIN_REPETITION
+    return areas.roughness(BLIND_SMOOTHING_MS) <= MAX_BLIND_ROUGHNESS
+
+
+def _correlation(one: Curve, other: Curve) -> float:
+    """Return Pearson's correlation of two curves that both vary."""
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _plausible(rate_bpm: float | None) -> bool:
@@ -95,10 +130,10 @@ def _only_cycle(grid: TimedCurve, systole_ms: float) -> float | None:
     return float(grid.times_ms[middle + int(np.argmax(after))] - grid.times_ms[int(np.argmax(before))])
 
 
-def rr_variation(clip: Clip, systoles_ms: Curve) -> float | None:
+def rr_variation_percent(r_waves_ms: tuple[float, ...], systoles_ms: Curve) -> float | None:
     """Return SD / mean of the RR intervals, of the R waves if they suffice, else of the systoles; None if too few."""
-    for moments in (np.asarray(clip.r_wave_times_ms, dtype=np.float64), systoles_ms):
+    for moments in (np.asarray(r_waves_ms, dtype=np.float64), systoles_ms):
         intervals = np.diff(moments)
         if len(intervals) >= MIN_INTERVALS and intervals.min() > 0:
-            return float(np.std(intervals, ddof=1) / np.mean(intervals))
+            return float(100 * np.std(intervals, ddof=1) / np.mean(intervals))
     return None

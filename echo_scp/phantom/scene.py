@@ -80,6 +80,14 @@ def render(heart: Heart, scanner: Scanner, rhythm: Rhythm) -> Cine:
     return Cine(np.stack([frame for frame, _ in drawn]), np.stack([labels for _, labels in drawn]))
 
 
+def labels_at(heart: Heart, cavity: Cavity, x_mm: Field, y_mm: Field) -> NDArray[np.uint8]:
+    """Return the true labels alone, at positions lateral to and below the transducer's face.
+
+    Much faster than `render`, and on any grid: rows and columns may lie at different distances.
+    """
+    return _Anatomy(heart, cavity).labels(x_mm, y_mm)
+
+
 class _Beam:
     """The grids of one scanner, made once and used for every frame."""
 

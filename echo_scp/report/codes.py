@@ -18,6 +18,7 @@ ENGLISH = Code("en-US", "RFC5646", "English (United States)")  # PS3.16 CID 5000
 ARTIFICIAL_INTELLIGENCE = codes.DCM.ArtificialIntelligence
 ANATOMICAL_STRUCTURE = codes.SCT.AnatomicalStructure
 LEFT_VENTRICLE = codes.SCT.LeftVentricle
+LEFT_ATRIUM = codes.SCT.LeftAtrium
 
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500 row 12
 SUMMARY = codes.DCM.Summary
@@ -25,14 +26,32 @@ COMMENT = codes.DCM.Comment
 IMPRESSION = codes.DCM.Impression
 IMAGE_VIEW = codes.DCM.ImageView
 CARDIAC_CYCLE_POINT = Code("272518008", "SCT", "Cardiac Cycle Point")
-MEAN = codes.SCT.Mean
+MEAN: Code = codes.SCT.Mean
+ESTIMATED: Code = codes.SCT.Estimated
 HEART_RATE = codes.LN.HeartRate
+STROKE_VOLUME = codes.SCT.StrokeVolume
+STROKE_INDEX = codes.SCT.StrokeIndex
+CARDIAC_OUTPUT = codes.SCT.CardiacOutput
+CARDIAC_INDEX = codes.SCT.CardiacIndex
+INDEX = codes.DCM.Index
+BODY_SURFACE = codes.LN.BSA  # PS3.16 CID 3455: what something is indexed to, and the concept of its value
+BODY_SURFACE_FORMULAS: Mapping[str, Code] = MappingProxyType(
+    {
+        "DuBois": codes.DCM.BSAEquals0Point007184WT0Point425HT0Point725,
+        "Mosteller": codes.DCM.BSAEqualsHTWT360Point5,  # its meaning in PS3.16 has 36: height in m
+    }
+)
+"""PS3.16 CID 3663."""
 
 PERCENT = codes.UCUM.Percent
 SQUARE_CENTIMETRE = codes.UCUM.SquareCentimeter
 CENTIMETRE = codes.UCUM.Centimeter
 PER_MINUTE = codes.UCUM.PerMinute
 MILLILITRE = Code("mL", "UCUM", "mL")
+MILLILITRE_PER_SQUARE_METRE = Code("mL/m2", "UCUM", "mL/m2")
+LITRE_PER_MINUTE = Code("L/min", "UCUM", "L/min")
+LITRE_PER_MINUTE_PER_SQUARE_METRE = Code("L/min/m2", "UCUM", "L/min/m2")
+SQUARE_METRE = Code("m2", "UCUM", "m2")
 
 STRUCTURES: Mapping[Structure, Code] = MappingProxyType(
     {
@@ -61,10 +80,14 @@ VIEWS: Mapping[View, Code] = MappingProxyType(
 
 METHODS: Mapping[VolumeMethod, Code] = MappingProxyType(
     {
+        VolumeMethod.DISKS_BIPLANE: codes.DCM.MethodOfDisksBiplane,
         VolumeMethod.DISKS_SINGLE_PLANE: codes.DCM.MethodOfDisksSinglePlane,
+        VolumeMethod.AREA_LENGTH_BIPLANE: codes.DCM.AreaLengthBiplane,
         VolumeMethod.AREA_LENGTH_SINGLE_PLANE: codes.DCM.AreaLengthSinglePlane,
+        VolumeMethod.REGRESSION: Code("regression", "99ECHOSCP", "Regression by a network, without contours"),
     }
 )
+"""PS3.16 CID 12228, which knows no regression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +97,21 @@ class VolumeCodes:
     ef: Code
     edv: Code
     esv: Code
+    edv_index: Code | None = None
+    esv_index: Code | None = None
 
 
 _GENERIC = VolumeCodes(
     ef=codes.LN.LeftVentricularEjectionFractionByUS,
     edv=codes.LN.LeftVentricularEndDiastolicVolume,
     esv=codes.LN.LeftVentricularEndSystolicVolume,
+)
+_BIPLANE_DISKS = VolumeCodes(
+    ef=codes.LN.LeftVentricularEjectionFractionBiplaneMOD,
+    edv=codes.LN.LeftVentricularEndDiastolicVolumeBiplaneMOD,
+    esv=codes.LN.LeftVentricularEndSystolicVolumeBiplaneMOD,
+    edv_index=codes.LN.LeftVentricularEndDiastolicVolumeBiplaneMODBSA,
+    esv_index=codes.LN.LeftVentricularEndSystolicVolumeBiplaneMODBSA,
 )
 _DISKS: Mapping[View, VolumeCodes] = MappingProxyType(
     {
@@ -98,10 +130,12 @@ _DISKS: Mapping[View, VolumeCodes] = MappingProxyType(
 
 
 def volume_codes(view: View, method: VolumeMethod) -> VolumeCodes:
-    """Return the concept names of EF, EDV and ESV.
+    """Return the concept names of EF, EDV, ESV and, where there are any, of the indexed volumes.
 
     The LOINC codes per view mean method of disks; every other method reports under the generic ones, with its method.
     """
+    if method is VolumeMethod.DISKS_BIPLANE:
+        return _BIPLANE_DISKS
     if method is VolumeMethod.DISKS_SINGLE_PLANE:
         return _DISKS.get(view, _GENERIC)
     return _GENERIC
@@ -128,4 +162,32 @@ END_SYSTOLE = PhaseCodes(
     cycle_point=codes.SCT.EndSystole,
     area=codes.SCT.LeftVentricularSystolicArea,
     length=codes.LN.LeftVentricleSystolicMajorAxis,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AtrialCodes:
+    """The concept names under which the LA is reported; no code of its own for a volume in one plane."""
+
+    volume: Code
+    index: Code | None = None
+
+
+_LA_SINGLE_PLANE = AtrialCodes(volume=codes.SCT.LeftAtriumSystolicVolume)
+_LA_BIPLANE = AtrialCodes(
+    volume=codes.LN.LeftAtrialEndSystolicVolumeBiplaneAreaLength,
+    index=codes.LN.LeftAtrialEndSystolicVolumeBiplaneAreaLengthBSA,
+)
+
+
+def atrial_codes(method: VolumeMethod) -> AtrialCodes:
+    """Return the concept names of the LA's volume by area-length."""
+    return _LA_BIPLANE if method is VolumeMethod.AREA_LENGTH_BIPLANE else _LA_SINGLE_PLANE
+
+
+ATRIAL_AREAS: Mapping[View, Code] = MappingProxyType(
+    {View.A4C: codes.LN.LeftAtrialEndSystolicArea4C, View.A2C: codes.LN.LeftAtrialEndSystolicArea2C}
+)
+ATRIAL_LENGTHS: Mapping[View, Code] = MappingProxyType(
+    {View.A4C: codes.LN.LeftAtrialEndSystolicLength4C, View.A2C: codes.LN.LeftAtrialEndSystolicLength2C}
 )

@@ -26,6 +26,7 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage
 from echo_scp import __version__
 from echo_scp.config import ReportConfig
 from echo_scp.model import (
+    Atrium,
     Beat,
     ClipMeasurement,
     Instance,
@@ -37,6 +38,7 @@ from echo_scp.model import (
     VolumeMethod,
 )
 from echo_scp.report import codes
+from echo_scp.report.numbers import headline_numbers, heart_rate, millilitres, percent
 from echo_scp.report.source import MANUFACTURER, engine_parameters, ordered_clips
 from echo_scp.report.uids import derive_uid
 
@@ -57,8 +59,10 @@ class Group:
     label: str
     instance: Instance
     view: View
-    phase: codes.PhaseCodes
-    ventricle: Ventricle
+    cycle_point: Code
+    chamber: Code
+    frame_index: int
+    contour: Points
     measurements: tuple[Measurement, ...]
 
 
@@ -90,56 +94,89 @@ def measurement_groups(
 def _headline_group(result: StudyMeasurement, clips: tuple[MeasuredClip, ...]) -> Group:
     """Hang the study's numbers on the end-systolic contour of the first beat that they rest on."""
     first = next(clip for clip in clips if clip.instance.sop_instance_uid in result.sop_instance_uids)
+    systole = first.measurement.beats[0].end_systole
     return Group(
         label="LV ejection fraction",
         instance=first.instance,
         view=first.view,
-        phase=codes.END_SYSTOLE,
-        ventricle=first.measurement.beats[0].end_systole,
-        measurements=tuple(_headline_numbers(result)),
+        cycle_point=codes.END_SYSTOLE.cycle_point,
+        chamber=codes.LEFT_VENTRICLE,
+        frame_index=systole.frame_index,
+        contour=systole.contour,
+        measurements=tuple(headline_numbers(result)),
     )
-
-
-def _headline_numbers(result: StudyMeasurement) -> Iterator[Measurement]:
-    names = codes.volume_codes(result.view, result.method)
-    derivation = codes.MEAN if result.beat_count > 1 else None
-    yield _percent(names.ef, result.ef_percent, result.method, derivation)
-    if result.edv_ml is not None:
-        yield _millilitres(names.edv, result.edv_ml, result.method, derivation)
-    if result.esv_ml is not None:
-        yield _millilitres(names.esv, result.esv_ml, result.method, derivation)
 
 
 def _clip_groups(clip: MeasuredClip) -> Iterator[Group]:
     for number, beat in enumerate(clip.measurement.beats, start=1):
-        yield Group(
-            label=f"LV endocardium ED, {clip.view} beat {number}",
-            instance=clip.instance,
-            view=clip.view,
-            phase=codes.END_DIASTOLE,
-            ventricle=beat.end_diastole,
-            measurements=(*_end_diastolic_numbers(clip, beat), _heart_rate(clip.measurement)),
+        yield _ventricular_group(
+            clip,
+            number,
+            beat.end_diastole,
+            codes.END_DIASTOLE,
+            (*_end_diastolic_numbers(clip, beat), heart_rate(clip.measurement.heart_rate_bpm)),
         )
-        yield Group(
-            label=f"LV endocardium ES, {clip.view} beat {number}",
-            instance=clip.instance,
-            view=clip.view,
-            phase=codes.END_SYSTOLE,
-            ventricle=beat.end_systole,
-            measurements=(*_end_systolic_numbers(clip, beat), *_ejection_fractions(clip, beat)),
+        yield _ventricular_group(
+            clip,
+            number,
+            beat.end_systole,
+            codes.END_SYSTOLE,
+            (*_end_systolic_numbers(clip, beat), *_ejection_fractions(clip, beat)),
         )
+        if beat.left_atrium is not None:
+            yield _atrial_group(clip, number, beat.left_atrium)
+
+
+def _ventricular_group(
+    clip: MeasuredClip,
+    number: int,
+    ventricle: Ventricle,
+    phase: codes.PhaseCodes,
+    measurements: tuple[Measurement, ...],
+) -> Group:
+    return Group(
+        label=f"LV endocardium {phase.label}, {clip.view} beat {number}",
+        instance=clip.instance,
+        view=clip.view,
+        cycle_point=phase.cycle_point,
+        chamber=codes.LEFT_VENTRICLE,
+        frame_index=ventricle.frame_index,
+        contour=ventricle.contour,
+        measurements=measurements,
+    )
+
+
+def _atrial_group(clip: MeasuredClip, number: int, atrium: Atrium) -> Group:
+    return Group(
+        label=f"LA endocardium ES, {clip.view} beat {number}",
+        instance=clip.instance,
+        view=clip.view,
+        cycle_point=codes.END_SYSTOLE.cycle_point,
+        chamber=codes.LEFT_ATRIUM,
+        frame_index=atrium.frame_index,
+        contour=atrium.contour,
+        measurements=tuple(_atrial_numbers(clip.view, atrium)),
+    )
+
+
+def _atrial_numbers(view: View, atrium: Atrium) -> Iterator[Measurement]:
+    if view in codes.ATRIAL_AREAS:
+        yield Measurement(codes.ATRIAL_AREAS[view], round(atrium.area_mm2 / 100, 2), codes.SQUARE_CENTIMETRE)
+        yield Measurement(codes.ATRIAL_LENGTHS[view], round(atrium.length_mm / 10, 2), codes.CENTIMETRE)
+    method = VolumeMethod.AREA_LENGTH_SINGLE_PLANE
+    yield millilitres(codes.atrial_codes(method).volume, atrium.area_length_ml, method)
 
 
 def _end_diastolic_numbers(clip: MeasuredClip, beat: Beat) -> Iterator[Measurement]:
     yield from _size(beat.end_diastole, codes.END_DIASTOLE)
     for method, volume_ml in _volumes(beat.end_diastole):
-        yield _millilitres(codes.volume_codes(clip.view, method).edv, volume_ml, method)
+        yield millilitres(codes.volume_codes(clip.view, method).edv, volume_ml, method)
 
 
 def _end_systolic_numbers(clip: MeasuredClip, beat: Beat) -> Iterator[Measurement]:
     yield from _size(beat.end_systole, codes.END_SYSTOLE)
     for method, volume_ml in _volumes(beat.end_systole):
-        yield _millilitres(codes.volume_codes(clip.view, method).esv, volume_ml, method)
+        yield millilitres(codes.volume_codes(clip.view, method).esv, volume_ml, method)
 
 
 def _size(ventricle: Ventricle, phase: codes.PhaseCodes) -> Iterator[Measurement]:
@@ -161,36 +198,24 @@ def _ejection_fractions(clip: MeasuredClip, beat: Beat) -> Iterator[Measurement]
         (VolumeMethod.DISKS_SINGLE_PLANE, beat.ef_percent),
         (VolumeMethod.AREA_LENGTH_SINGLE_PLANE, beat.ef_area_length_percent),
     ):
-        yield _percent(codes.volume_codes(clip.view, method).ef, ef_percent, method)
-
-
-def _percent(name: Code, value: float, method: VolumeMethod, derivation: Code | None = None) -> Measurement:
-    return Measurement(name, round(value, 1), codes.PERCENT, method=codes.METHODS[method], derivation=derivation)
-
-
-def _millilitres(name: Code, value: float, method: VolumeMethod, derivation: Code | None = None) -> Measurement:
-    return Measurement(name, round(value, 1), codes.MILLILITRE, method=codes.METHODS[method], derivation=derivation)
-
-
-def _heart_rate(measurement: ClipMeasurement) -> Measurement:
-    return Measurement(codes.HEART_RATE, round(measurement.heart_rate_bpm, 1), codes.PER_MINUTE)
+        yield percent(codes.volume_codes(clip.view, method).ef, ef_percent, method)
 
 
 def _template(
     group: Group, algorithm: AlgorithmIdentification, config: ReportConfig
 ) -> PlanarROIMeasurementsAndQualitativeEvaluations:
-    uid, frame_number = group.instance.sop_instance_uid, group.ventricle.frame_index + 1
-    evaluations = [QualitativeEvaluation(codes.CARDIAC_CYCLE_POINT, group.phase.cycle_point)]
+    uid, frame_number = group.instance.sop_instance_uid, group.frame_index + 1
+    evaluations = [QualitativeEvaluation(codes.CARDIAC_CYCLE_POINT, group.cycle_point)]
     if group.view in codes.VIEWS:
         evaluations.append(QualitativeEvaluation(codes.IMAGE_VIEW, codes.VIEWS[group.view]))
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=derive_uid(config.uid_root, "contour", uid, group.label), identifier=group.label
         ),
-        referenced_region=_region(group.ventricle.contour, uid, frame_number),
-        finding_type=codes.LEFT_VENTRICLE,
+        referenced_region=_region(group.contour, uid, frame_number),
+        finding_type=group.chamber,
         finding_category=codes.ANATOMICAL_STRUCTURE,
-        finding_sites=[FindingSite(codes.LEFT_VENTRICLE)],
+        finding_sites=[FindingSite(group.chamber)],
         algorithm_id=algorithm,
         measurements=group.measurements,
         qualitative_evaluations=evaluations,

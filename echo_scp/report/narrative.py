@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from echo_scp.config import ReportConfig
 from echo_scp.model import (
     ClipAnalysis,
     ClipMeasurement,
+    Interval,
     NotAssessed,
     Note,
     StudyAnalysis,
@@ -16,8 +20,11 @@ from echo_scp.report.source import ordered_clips, value_of
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 METHOD_NAMES = {
+    VolumeMethod.DISKS_BIPLANE: "method of disks, biplane",
     VolumeMethod.DISKS_SINGLE_PLANE: "method of disks, single plane",
+    VolumeMethod.AREA_LENGTH_BIPLANE: "area-length, biplane",
     VolumeMethod.AREA_LENGTH_SINGLE_PLANE: "area-length, single plane",
+    VolumeMethod.REGRESSION: "regression by a network",
 }
 
 
@@ -27,9 +34,75 @@ def headline(study: StudyAnalysis) -> str:
         return f"LV ejection fraction not assessed: {_because(study.result)}."
     result = study.result
     return (
-        f"LV ejection fraction {result.ef_percent:.1f} %{_volumes(result)}; {METHOD_NAMES[result.method]}, "
-        f"{result.view} view; {_count(result.beat_count, 'beat')} in {_count(len(result.sop_instance_uids), 'clip')}."
+        f"LV ejection fraction {result.ef_percent:.1f} %{_interval(result.ef_interval)}{_volumes(result)}; "
+        f"{METHOD_NAMES[result.method]}, {_views(result)}; "
+        f"{_count(result.beat_count, 'beat')} in {_count(len(result.sop_instance_uids), 'clip')}."
     )
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f" (95 % interval {interval.low:.0f} to {interval.high:.0f} %)"
+
+
+def _views(result: StudyMeasurement) -> str:
+    if result.method in (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE):
+        return f"{View.A4C} and {View.A2C} views"
+    return f"{result.view} view"
+
+
+def result_sentences(study: StudyAnalysis) -> tuple[str, ...]:
+    """Return what else was measured of the study, why these clips were chosen, and what to know of the numbers."""
+    if isinstance(study.result, NotAssessed):
+        return ()
+    result = study.result
+    said = (*_flow(result), *_atrium(result), *_indices(result), *_other_methods(result))
+    return (*said, *((result.choice,) if result.choice else ()), *_noted(result.notes), *_settings(study))
+
+
+def _flow(result: StudyMeasurement) -> Iterator[str]:
+    if result.stroke_volume_ml is not None:
+        output = result.cardiac_output_l_min
+        rate = "" if output is None else f", cardiac output {output:.1f} L/min at {result.heart_rate_bpm:.0f}/min"
+        yield f"Stroke volume {result.stroke_volume_ml:.0f} mL{rate}."
+
+
+def _atrium(result: StudyMeasurement) -> Iterator[str]:
+    if result.la_volume_ml is not None and result.la_method is not None:
+        yield f"LA volume {result.la_volume_ml:.0f} mL at end-systole ({METHOD_NAMES[result.la_method]})."
+
+
+def _indices(result: StudyMeasurement) -> Iterator[str]:
+    if result.body is None:
+        return
+    told = (
+        ("EDV", result.edv_index_ml_m2),
+        ("ESV", result.esv_index_ml_m2),
+        ("stroke volume", result.stroke_index_ml_m2),
+        ("LA", result.la_index_ml_m2),
+    )
+    indices = ", ".join(f"{name} {value:.0f}" for name, value in told if value is not None)
+    if indices:
+        yield f"Per body surface ({result.body.surface_m2:.2f} m2 by {result.body.formula}): {indices} mL/m2."
+
+
+def _other_methods(result: StudyMeasurement) -> Iterator[str]:
+    if result.ef_area_length_percent is not None:
+        volumes = ""
+        if result.edv_area_length_ml is not None and result.esv_area_length_ml is not None:
+            volumes = f", EDV {result.edv_area_length_ml:.0f} mL, ESV {result.esv_area_length_ml:.0f} mL"
+        yield f"By area-length: ejection fraction {result.ef_area_length_percent:.1f} %{volumes}."
+    if result.regressed_ef_percent is not None and result.method is not VolumeMethod.REGRESSION:
+        yield f"By regression, without outlines: ejection fraction {result.regressed_ef_percent:.1f} %."
+
+
+def _noted(notes: Iterable[Note]) -> Iterator[str]:
+    yield from (f"{note.flag}: {note.detail.rstrip('.')}." for note in notes)
+
+
+def _settings(study: StudyAnalysis) -> Iterator[str]:
+    if study.measure_settings:
+        listed = ", ".join(f"{key} = {value}" for key, value in study.measure_settings)
+        yield f"Measured with settings other than the defaults: {listed}."
 
 
 def assessment_sentences(study: StudyAnalysis) -> tuple[str, ...]:
@@ -59,6 +132,16 @@ def _clip_sentence(analysis: ClipAnalysis) -> str:
     return f"{start}: not measured.{_remarks(analysis)}"
 
 
+def series_description(what: str, clip: ClipAnalysis | None, config: ReportConfig) -> str:
+    """Return what a series is called, the view and number of its clip in it; at most 64 characters (PS3.5 6.2, LO)."""
+    words = [what]
+    if clip is not None:
+        words += [clip.view.view] if clip.view is not None and clip.view.view is not View.OTHER else []
+        words += [number] if (number := value_of(clip.instance.header, "InstanceNumber")) else []
+    words += ["(research use)"] if config.research_use else []
+    return " ".join(words)[:64]
+
+
 def clip_label(analysis: ClipAnalysis) -> str:
     """Return how a reader finds the instance in a viewer."""
     header = analysis.instance.header
@@ -72,7 +155,8 @@ def _measured(measurement: ClipMeasurement) -> str:
     spread = "" if measurement.ef_sd_percent is None else f" (SD {measurement.ef_sd_percent:.1f})"
     return (
         f"ejection fraction {measurement.ef_percent:.1f} %{spread}{_volumes(measurement)}, "
-        f"heart rate {measurement.heart_rate_bpm:.0f}/min, {_count(len(measurement.beats), 'beat')}"
+        f"heart rate {measurement.heart_rate_bpm:.0f}/min, {_count(len(measurement.beats), 'beat')}, "
+        f"quality {measurement.quality.score:.2f}"
     )
 
 
@@ -86,7 +170,7 @@ def _remarks(analysis: ClipAnalysis) -> str:
     notes: tuple[Note, ...] = analysis.notes
     for more in (analysis.clip, analysis.measurement):
         notes += () if more is None else more.notes
-    return "".join(f" {note.flag}: {note.detail.rstrip('.')}." for note in dict.fromkeys(notes))
+    return "".join(f" {sentence}" for sentence in _noted(dict.fromkeys(notes)))
 
 
 def _because(refusal: NotAssessed) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from math import isfinite
 
 from echo_scp import __version__
 from echo_scp.model import (
+    Atrium,
     Beat,
+    BodySize,
     ClipAnalysis,
     ClipMeasurement,
     Estimate,
+    Interval,
     NotAssessed,
+    Note,
+    Quality,
+    Reproduction,
     StudyAnalysis,
     StudyMeasurement,
     Ventricle,
@@ -32,6 +39,7 @@ def results_json(study: StudyAnalysis) -> str:
         "engines": [
             {"name": engine.name, "version": engine.version, "sha256": engine.sha256} for engine in study.engines
         ],
+        "measure_settings": dict(study.measure_settings),
         "result": _result(study.result),
         "assessment": [
             {"scale": grade.scale, "grade": grade.grade}
@@ -55,7 +63,48 @@ def _result(result: StudyMeasurement | NotAssessed) -> JsonObject:
         "method": result.method,
         "beat_count": result.beat_count,
         "sop_instance_uids": list(result.sop_instance_uids),
+        "aggregation": result.aggregation,
+        "choice": result.choice,
+        "flags": _flags(result.notes),
+        "ef_interval_percent": _interval(result.ef_interval),
+        "ef_sd_percent": _number(result.ef_sd_percent, 1),
+        "ef_area_length_percent": _number(result.ef_area_length_percent, 1),
+        "edv_area_length_ml": _number(result.edv_area_length_ml, 1),
+        "esv_area_length_ml": _number(result.esv_area_length_ml, 1),
+        "ef_regression_percent": _number(result.regressed_ef_percent, 1),
+        "length_mm": _number(result.length_mm, 1),
+        "area_mm2": _number(result.area_mm2, 0),
+        "stroke_volume_ml": _number(result.stroke_volume_ml, 1),
+        "heart_rate_bpm": _number(result.heart_rate_bpm, 1),
+        "cardiac_output_l_min": _number(result.cardiac_output_l_min, 2),
+        "la_volume_ml": _number(result.la_volume_ml, 1),
+        "la_method": result.la_method,
+        "body": _body(result.body),
+        "edv_index_ml_m2": _number(result.edv_index_ml_m2, 1),
+        "esv_index_ml_m2": _number(result.esv_index_ml_m2, 1),
+        "stroke_index_ml_m2": _number(result.stroke_index_ml_m2, 1),
+        "cardiac_index_l_min_m2": _number(result.cardiac_index_l_min_m2, 2),
+        "la_index_ml_m2": _number(result.la_index_ml_m2, 1),
     }
+
+
+def _body(body: BodySize | None) -> JsonObject | None:
+    if body is None:
+        return None
+    return {
+        "height_m": body.height_m,
+        "weight_kg": body.weight_kg,
+        "surface_m2": _number(body.surface_m2, 3),
+        "formula": body.formula,
+    }
+
+
+def _interval(interval: Interval | None) -> list[float | None] | None:
+    return None if interval is None else [_number(interval.low, 1), _number(interval.high, 1)]
+
+
+def _flags(notes: Iterable[Note]) -> list[JsonObject]:
+    return [{"flag": note.flag, "detail": note.detail} for note in notes]
 
 
 def _clip(clip: ClipAnalysis) -> JsonObject:
@@ -72,7 +121,7 @@ def _clip(clip: ClipAnalysis) -> JsonObject:
         "not_assessed": _refusal(clip.not_assessed) if clip.not_assessed is not None else None,
         "measurement": _measurement(clip.measurement) if clip.measurement is not None else None,
         "estimates": [_estimate(estimate) for estimate in clip.estimates],
-        "flags": [{"flag": note.flag, "detail": note.detail} for note in clip.notes],
+        "flags": _flags(clip.notes),
     }
 
 
@@ -95,6 +144,11 @@ def _measurement(measured: ClipMeasurement) -> JsonObject:
         "ef_area_length_percent": _number(measured.ef_area_length_percent, 1),
         "edv_ml": _number(measured.edv_ml, 1),
         "esv_ml": _number(measured.esv_ml, 1),
+        "ef_interval_percent": _interval(measured.ef_interval),
+        "segmentation_sd_percent": _number(measured.segmentation_sd_percent, 1),
+        "la_volume_ml": _number(measured.la_volume_ml, 1),
+        "quality": _quality(measured.quality),
+        "reproduction": _reproduction(measured.reproduction),
         "beats": [_beat(beat) for beat in measured.beats],
         "volume_curve_unit": "mL" if measured.calibrated else "%",
         "volume_curve": [_number(float(value), 2) for value in measured.volume_curve],
@@ -112,11 +166,37 @@ def _estimate(estimate: Estimate) -> JsonObject:
     }
 
 
+def _quality(quality: Quality) -> JsonObject:
+    return {"score": _number(quality.score, 3), "parts": {part.name: _number(part.score, 3) for part in quality.parts}}
+
+
+def _reproduction(found: Reproduction | None) -> JsonObject | None:
+    if found is None:
+        return None
+    return {
+        "ef_percent": _number(found.ef_percent, 1),
+        "edv_ml": _number(found.edv_ml, 1),
+        "esv_ml": _number(found.esv_ml, 1),
+        "la_volume_ml": _number(found.la_volume_ml, 1),
+        "window_count": found.window_count,
+    }
+
+
 def _beat(beat: Beat) -> JsonObject:
     return {
         "ef_percent": _number(beat.ef_percent, 1),
         "end_diastole": _ventricle(beat.end_diastole),
         "end_systole": _ventricle(beat.end_systole),
+        "left_atrium": _atrium(beat.left_atrium) if beat.left_atrium is not None else None,
+    }
+
+
+def _atrium(atrium: Atrium) -> JsonObject:
+    return {
+        "frame_number": atrium.frame_index + 1,
+        f"volume_{VolumeMethod.AREA_LENGTH_SINGLE_PLANE}_ml": _number(atrium.area_length_ml, 1),
+        "length_mm": _number(atrium.length_mm, 1),
+        "area_mm2": _number(atrium.area_mm2, 0),
     }
 
 

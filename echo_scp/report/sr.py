@@ -30,7 +30,13 @@ from echo_scp.config import ReportConfig
 from echo_scp.model import StudyAnalysis
 from echo_scp.report import codes
 from echo_scp.report.groups import measured_clips, measurement_groups
-from echo_scp.report.narrative import RESEARCH_USE, assessment_sentences, clip_sentences, headline
+from echo_scp.report.narrative import (
+    RESEARCH_USE,
+    assessment_sentences,
+    clip_sentences,
+    headline,
+    result_sentences,
+)
 from echo_scp.report.source import MANUFACTURER, complete, engine_parameters, ordered_clips, shell
 from echo_scp.report.uids import derive_uid, result_uid
 
@@ -104,7 +110,7 @@ class _Sentence:
 def _sentences(study: StudyAnalysis, config: ReportConfig) -> tuple[_Sentence, ...]:
     said = [_Sentence(codes.COMMENT, RESEARCH_USE)] if config.research_use else []
     said += [_Sentence(codes.IMPRESSION, text) for text in (headline(study), *assessment_sentences(study))]
-    said += [_Sentence(codes.COMMENT, text) for text in clip_sentences(study)]
+    said += [_Sentence(codes.COMMENT, text) for text in (*result_sentences(study), *clip_sentences(study))]
     return tuple(said)
 
 

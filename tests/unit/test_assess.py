@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan, nextafter
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from echo_scp.assess import assess
-from echo_scp.model import Sex, StudyMeasurement, View, VolumeMethod
+from echo_scp.model import BodySize, Sex, StudyMeasurement, View, VolumeMethod
 
 MEN, WOMEN = "ASE/EACVI 2015, men", "ASE/EACVI 2015, women"
 TRIAGE, FAILURE, BSE = "usal_echo triage", "universal HF definition 2021", "BSE 2020"
@@ -18,6 +19,12 @@ TRIAGE, FAILURE, BSE = "usal_echo triage", "universal HF definition 2021", "BSE 
 def assessed(ef_percent, sex=None):
     result = StudyMeasurement(ef_percent, None, None, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 1, ("1.2",))
     return assess(result, sex)
+
+
+def of_volumes(sex, **changes):
+    """Return the grades by scale of a study with volumes."""
+    result = StudyMeasurement(60.0, 100.0, 40.0, View.A4C, VolumeMethod.DISKS_BIPLANE, 1, ("1.2",))
+    return {grade.scale: grade.grade for grade in assess(replace(result, **changes), sex).grades}
 
 
 def grade(scale, ef_percent):
@@ -111,3 +118,77 @@ def test_every_ef_has_one_grade_per_scale(ef_percent, sex):
 
     assert len({grade.scale for grade in grades}) == len(grades)
     assert all(grade.grade for grade in grades)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "sex", "lowest", "highest"),
+    [
+        ("edv_ml", Sex.MALE, 62, 150),
+        ("edv_ml", Sex.FEMALE, 46, 106),
+        ("esv_ml", Sex.MALE, 21, 61),
+        ("esv_ml", Sex.FEMALE, 14, 42),
+    ],
+)
+def test_volume_is_graded_at_both_ends_of_its_range(quantity, sex, lowest, highest):
+    """The ends are normal, the next number is not."""
+    scale = f"LV {quantity[:3].upper()}, ASE/EACVI 2015, {'men' if sex is Sex.MALE else 'women'}"
+
+    words = [
+        of_volumes(sex, **{quantity: value})[scale]
+        for value in (nextafter(lowest, -inf), float(lowest), float(highest), nextafter(highest, inf))
+    ]
+    assert words == ["below normal range", "normal", "normal", "above normal range"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "quantity", "sex", "lowest", "highest"),
+    [
+        ("LV EDV index, ASE/EACVI 2015, men", "edv_ml", Sex.MALE, 34, 74),
+        ("LV EDV index, ASE/EACVI 2015, women", "edv_ml", Sex.FEMALE, 29, 61),
+        ("LV ESV index, ASE/EACVI 2015, men", "esv_ml", Sex.MALE, 11, 31),
+        ("LV ESV index, ASE/EACVI 2015, women", "esv_ml", Sex.FEMALE, 8, 24),
+    ],
+)
+def test_index_is_graded_at_both_ends_of_its_range(scale, quantity, sex, lowest, highest):
+    """At a body surface of 2 m2."""
+    body = BodySize(1.8, 80.0, 2.0, "DuBois")
+
+    words = [
+        of_volumes(sex, body=body, **{quantity: 2 * value})[scale]
+        for value in (lowest - 0.01, lowest, highest, highest + 0.01)
+    ]
+    assert words == ["below normal range", "normal", "normal", "above normal range"]
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (15.9, "below normal range"),
+        (16, "normal"),
+        (34.9, "normal"),
+        (35, "mildly enlarged"),
+        (41.9, "mildly enlarged"),
+        (42, "moderately enlarged"),
+        (48, "moderately enlarged"),
+        (48.1, "severely enlarged"),
+    ],
+)
+def test_atrium_is_graded_by_its_index(index, expected):
+    """One scale for both sexes."""
+    body = BodySize(1.8, 80.0, 2.0, "DuBois")
+
+    assert of_volumes(None, la_volume_ml=2 * index, body=body)["LA volume index, ASE/EACVI 2015"] == expected
+
+
+def test_volumes_of_unknown_sex_are_graded_for_both():
+    """110 mL in diastole is large for a woman only."""
+    words = of_volumes(None, edv_ml=110.0)
+
+    assert words["LV EDV, ASE/EACVI 2015, men"] == "normal"
+    assert words["LV EDV, ASE/EACVI 2015, women"] == "above normal range"
+
+
+def test_what_was_not_measured_is_not_graded():
+    """No calibration, no body, no LA: the EF's scales alone."""
+    assert len(of_volumes(Sex.MALE, edv_ml=None, esv_ml=None)) == 4
+    assert len(of_volumes(Sex.MALE)) == 6

@@ -16,17 +16,24 @@ from pydicom import Dataset
 from echo_scp.kept.findings import Finding
 from echo_scp.kept.values import UnreadableValueError, read_value, write_value
 from echo_scp.model import (
+    Atrium,
     Beat,
     Clip,
     ClipAnalysis,
     ClipMeasurement,
+    EngineIdentity,
+    Estimate,
     Flag,
     Instance,
+    Interval,
     NotAssessed,
     Note,
     PixelSpacing,
+    Quality,
+    QualityPart,
     Reason,
     Region,
+    Reproduction,
     Segmentation,
     Structure,
     Ventricle,
@@ -47,22 +54,43 @@ def make_ventricle(frame_index: int, **changes: object) -> Ventricle:
         "area_mm2": None,
         "disks_ml": 0.1 + 0.2,
         "area_length_ml": None,
+        "diameters_mm": (10.5, 0.1 + 0.2),
     }
     return Ventricle(frame_index, **(values | changes))
 
 
 def make_finding(ef_percent: float = 55.5, text: str = "aé") -> Finding:
-    beat = Beat(make_ventricle(3), make_ventricle(9, length_mm=None), ef_percent, 51.0)
+    atrium = Atrium(9, CONTOUR, (1.0, 2.0), ((1.0, 2.0), (3.0, 4.0)), 50.0, 1700.5, 49.25)
+    beat = Beat(make_ventricle(3), make_ventricle(9, length_mm=None), ef_percent, 51.0, atrium)
     curve = np.array([100.0, np.nan, 55.0])
     note = Note(Flag.SINGLE_BEAT, text)
-    measurement = ClipMeasurement((beat,), ef_percent, None, 51.0, None, None, 66.0, False, curve, notes=(note,))
+    measurement = ClipMeasurement(
+        (beat,),
+        *(ef_percent, None, 51.0, None, None, 66.0),
+        calibrated=False,
+        volume_curve=curve,
+        notes=(note,),
+        ef_interval=Interval(40.5, 70.25),
+        la_volume_ml=49.25,
+        quality=Quality((QualityPart("steadiness", 0.875),)),
+        segmentation_sd_percent=3.5,
+        reproduction=Reproduction(50.0, None, None, None, 2),
+    )
     region = Region(1, 2, 30, 40, PixelSpacing(0.4, 0.5))
     clip = Clip(INSTANCE, np.zeros((0, 48, 64), np.uint8), np.arange(3) * 25.0, region, None, (12.5,), (note,))
     view = ViewEstimate(View.A4C, 0.9, ((View.A4C, 0.9), (View.OTHER, 0.1)))
     label_maps = np.random.default_rng(0).integers(0, 4, (3, 48, 64), dtype=np.uint8)
     outlines = Segmentation(label_maps, (Structure.LV_CAVITY, Structure.LEFT_ATRIUM))
+    estimate = Estimate("ejection_fraction", 55.5, "%", EngineIdentity("r2plus1d", "1", "ab"), False, 3)
     analysis = ClipAnalysis(
-        INSTANCE, clip=clip, view=view, segmentation=outlines, measurement=measurement, notes=(note,), trust=0.93
+        INSTANCE,
+        clip=clip,
+        view=view,
+        segmentation=outlines,
+        trust=0.93,
+        measurement=measurement,
+        notes=(note,),
+        estimates=(estimate,),
     )
     return Finding(analysis, b"\x89PNG")
 

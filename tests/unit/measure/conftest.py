@@ -74,11 +74,12 @@ class Phantom:
         return np.stack([self.draw(volume) for volume in self.volumes_ml])
 
     def draw(self, volume_ml: float) -> np.ndarray:
-        """Return the labels of one frame with the LV at this volume; it keeps its proportions."""
+        """Return the labels of one frame with the LV at this volume; it keeps its proportions, and its apex rests."""
         shrink = np.cbrt(volume_ml / self.edv_ml)
         length = self.length_mm * shrink
         radius = radius_mm(self.edv_ml, self.length_mm) * shrink
         along, across = self._heart_coordinates()
+        along = along - (self.length_mm - length)
         ventricle = along > 0
         labels = np.zeros(along.shape, dtype=np.uint8)
         if self.wall:

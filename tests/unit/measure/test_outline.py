@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo_scp.measure.geometry import signed_area
-from echo_scp.measure.outline import smooth, trace
+from echo_scp.measure.outline import ANNULUS, smooth, trace
 
 
 def make_disc(radius=30.0, centre=(50.0, 50.0), size=100):
@@ -52,7 +52,7 @@ def test_smoothing_keeps_the_area_and_the_place():
     mask = make_disc()
     border = trace(mask)
 
-    contour = smooth(border, quarter(border)).contour
+    contour = smooth(border, quarter(border))
 
     assert abs(signed_area(contour)) == pytest.approx(mask.sum(), rel=0.002)
     assert np.hypot(*(contour - 50.0).T) == pytest.approx(np.full(len(contour), 30.0), abs=0.5)
@@ -64,7 +64,7 @@ def test_steps_of_an_upscaled_mask_are_smoothed_away():
     mask = np.kron(coarse, np.ones((4, 4), dtype=bool))
     border = trace(mask)
 
-    contour = smooth(border, quarter(border)).contour
+    contour = smooth(border, quarter(border))
 
     perimeter = np.hypot(*(np.roll(contour, -1, axis=0) - contour).T).sum()
     assert perimeter == pytest.approx(2 * np.pi * 60, rel=0.03)
@@ -78,6 +78,5 @@ def test_corners_of_the_base_stay_sharp():
     left, right = (int(np.argmin(border.pixels @ np.array([sign, -0.01]))) for sign in (1.0, -1.0))
 
     for base in ((left, right), (right, left)):
-        outline = smooth(border, base)
-        ends = outline.contour[list(outline.annulus)]
+        ends = smooth(border, base)[list(ANNULUS)]
         assert ends[np.argsort(ends[:, 0])] == pytest.approx(np.array([[20.0, 50.0], [80.0, 50.0]]), abs=1.0)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from echo_scp.measure.curve import TimedCurve
-from echo_scp.measure.rhythm import find_rhythm, find_systoles, rr_variation
+from echo_scp.measure.rhythm import find_rhythm, find_systoles, rr_variation_percent
+from echo_scp.model import Clip, Region
+
+AGREEMENT_PERCENT = 20
 
 
 def areas_of(phantom):
@@ -14,7 +17,7 @@ def areas_of(phantom):
 
 
 def rhythm_of(phantom):
-    return find_rhythm(phantom.clip(), areas_of(phantom))
+    return find_rhythm(phantom.clip(), areas_of(phantom), AGREEMENT_PERCENT)
 
 
 def test_heart_rate_of_the_machine_is_believed(make_phantom):
@@ -71,6 +74,39 @@ def test_frames_far_apart_have_no_period(make_phantom):
     assert rhythm_of(make_phantom(times_ms=hours, told_heart_rate_bpm=None)) is None
 
 
+@pytest.mark.parametrize("told", [30.0, 140.0, 95.0])
+def test_clearly_beating_curve_overrules_a_wrong_heart_rate(make_phantom, told):
+    """The machine counted T waves, or its number is of another moment: the clip shows 70 per minute."""
+    rhythm = rhythm_of(make_phantom(told_heart_rate_bpm=told))
+
+    assert rhythm.heart_rate_bpm == pytest.approx(70, rel=0.03)
+    assert rhythm.overruled_bpm == pytest.approx(told)
+
+
+def test_single_clean_cycle_overrules_a_heart_rate_of_twice_its_length(make_phantom):
+    """One cycle of 0.86 s is seen whole; the machine's 2 s would make the clip shorter than a beat."""
+    rhythm = rhythm_of(make_phantom(beats=1.2, told_heart_rate_bpm=30.0))
+
+    assert rhythm.heart_rate_bpm == pytest.approx(70, rel=0.1)
+
+
+@pytest.mark.parametrize("told", [62.0, 80.0])
+def test_heart_rate_that_is_nearly_right_is_believed(make_phantom, told):
+    """Machines average over earlier beats."""
+    rhythm = rhythm_of(make_phantom(told_heart_rate_bpm=told))
+
+    assert (rhythm.heart_rate_bpm, rhythm.overruled_bpm) == (told, None)
+
+
+def test_noise_does_not_overrule_the_machine():
+    """A still heart whose outline flickers shows many minima and repeats none of them."""
+    rng = np.random.default_rng(3)
+    areas = TimedCurve.of(np.arange(100) * 30.0, 80 + 3 * rng.standard_normal(100))
+    clip = Clip(None, np.zeros((100, 1, 1), dtype=np.uint8), areas.times_ms, Region(0, 0, 1, 1, None), 60.0)
+
+    assert find_rhythm(clip, areas, AGREEMENT_PERCENT).heart_rate_bpm == 60.0
+
+
 @pytest.mark.parametrize("heart_rate_bpm", [40, 90, 150, 180, 220])
 def test_every_systole_is_found_once(make_phantom, heart_rate_bpm):
     """Five beats show five systoles, 0.38 of a cycle after each R wave."""
@@ -100,15 +136,15 @@ def test_regular_beats_do_not_vary(make_phantom):
     """Equal systoles give a variation of about nothing."""
     phantom = make_phantom(beats=6)
 
-    variation = rr_variation(phantom.clip(), find_systoles(areas_of(phantom), rhythm_of(phantom)))
-    assert variation < 0.03
+    variation = rr_variation_percent((), find_systoles(areas_of(phantom), rhythm_of(phantom)))
+    assert variation < 3
 
 
-def test_variation_needs_three_intervals(make_phantom):
+def test_variation_needs_three_intervals():
     """Two intervals say nothing about the rhythm."""
-    assert rr_variation(make_phantom().clip(), np.array([0.0, 500.0, 1500.0])) is None
+    assert rr_variation_percent((), np.array([0.0, 500.0, 1500.0])) is None
 
 
-def test_irregular_systoles_vary(make_phantom):
+def test_irregular_systoles_vary():
     """SD / mean of 600, 1000 and 800 ms is 25 %."""
-    assert rr_variation(make_phantom().clip(), np.array([0.0, 600.0, 1600.0, 2400.0])) == pytest.approx(0.25)
+    assert rr_variation_percent((), np.array([0.0, 600.0, 1600.0, 2400.0])) == pytest.approx(25)

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from echo_scp.model import View
-from echo_scp.phantom.heart import SYSTOLE, Heart
-from echo_scp.phantom.scene import LEFT_ATRIUM, LV_CAVITY, LV_MYOCARDIUM, Cine, Rhythm, Scanner, render
+from echo_scp.phantom.heart import SYSTOLE, Heart, cavity_at
+from echo_scp.phantom.scene import (
+    LEFT_ATRIUM,
+    LV_CAVITY,
+    LV_MYOCARDIUM,
+    Cine,
+    Rhythm,
+    Scanner,
+    labels_at,
+    render,
+)
 
 SCANNER = Scanner(rows=320, columns=420, depth_mm=160, seed=5)
 ED_AND_ES = Rhythm(heart_rate_bpm=60, frame_rate_hz=1 / SYSTOLE, frame_count=2)
@@ -71,6 +80,16 @@ def test_labels_lie_inside_the_sector_and_hold_every_structure():
     assert set(np.unique(cine.label_maps)) == {0, LV_CAVITY, LV_MYOCARDIUM, LEFT_ATRIUM}
     assert (cine.label_maps[outside] == 0).all()
     assert (cine.frames[outside] == 0).all()
+
+
+def test_labels_alone_are_those_of_the_picture():
+    """On the picture's own grid, within the sector."""
+    labels = draw().label_maps[0]
+    y, x = (np.mgrid[0 : SCANNER.rows, 0 : SCANNER.columns].astype(np.float32) + 0.5) * np.float32(SCANNER.mm_per_px)
+    alone = labels_at(Heart(), cavity_at(Heart(), 0.0), x - np.float32(SCANNER.columns * SCANNER.mm_per_px / 2), y)
+
+    assert (alone == labels)[labels > 0].all()
+    assert (labels == LV_CAVITY).sum() == (alone == LV_CAVITY).sum()
 
 
 def test_blood_is_darker_than_muscle():

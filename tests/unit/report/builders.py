@@ -15,7 +15,9 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from echo_scp.model import (
     Assessment,
+    Atrium,
     Beat,
+    BodySize,
     Clip,
     ClipAnalysis,
     ClipMeasurement,
@@ -23,6 +25,7 @@ from echo_scp.model import (
     Flag,
     Grade,
     Instance,
+    Interval,
     LabelMaps,
     NotAssessed,
     Note,
@@ -111,6 +114,14 @@ def make_ventricle(
     )
 
 
+def make_atrium(frame_index: int, centre: tuple[float, float]) -> Atrium:
+    """Return a round LA of 5 cm length and 20 cm2."""
+    angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
+    contour = np.column_stack([centre[0] + 5 * np.cos(angles), centre[1] + 5 * np.sin(angles)])
+    annulus = ((centre[0] - 3, centre[1] - 4), (centre[0] + 3, centre[1] - 4))
+    return Atrium(frame_index, contour, (centre[0], centre[1] + 5), annulus, 50.0, 2000.0, 67.9)
+
+
 def make_label_maps(frames: int, rows: int, columns: int, structures: int = 3) -> LabelMaps:
     """Return a beating cavity (1) in its wall (2) above an atrium (3)."""
     ys, xs = np.mgrid[:rows, :columns]
@@ -186,6 +197,7 @@ def _measure(frames: int, rows: int, columns: int, spacing: PixelSpacing | None)
             end_systole=ventricle(start + period // 2),
             ef_percent=100 * (1 - (_size(start + period // 2, frames) / _size(start, frames)) ** 3),
             ef_area_length_percent=55.5,
+            left_atrium=None if spacing is None else make_atrium(start + period // 2, (0.5 * columns, 0.8 * rows)),
         )
         for start in (0, period)
     )
@@ -247,6 +259,37 @@ def _headline(measured: Sequence[ClipAnalysis]) -> StudyMeasurement:
         beat_count=len(first.measurement.beats),
         sop_instance_uids=(first.instance.sop_instance_uid,),
     )
+
+
+def make_biplane_study(**changes: Any) -> StudyAnalysis:
+    """Return the result of an A4C and an A2C clip with everything that can be told of a study."""
+    four, two = make_clip_analysis(1), make_clip_analysis(2, view=View.A2C)
+    study = make_study_analysis(four, two)
+    assert isinstance(study.result, StudyMeasurement)
+    result = replace(
+        study.result,
+        method=VolumeMethod.DISKS_BIPLANE,
+        ef_percent=55.0,
+        edv_ml=120.0,
+        esv_ml=54.0,
+        beat_count=4,
+        sop_instance_uids=tuple(clip.instance.sop_instance_uid for clip in (four, two)),
+        ef_interval=Interval(41.2, 68.8),
+        ef_sd_percent=1.5,
+        ef_area_length_percent=54.0,
+        edv_area_length_ml=118.0,
+        esv_area_length_ml=53.0,
+        length_mm=90.0,
+        area_mm2=3534.0,
+        la_volume_ml=60.0,
+        la_method=VolumeMethod.AREA_LENGTH_BIPLANE,
+        heart_rate_bpm=75.0,
+        body=BodySize(1.8, 80.0, 2.0, "DuBois"),
+        regressed_ef_percent=42.0,
+        choice="Biplane from instance 1 and instance 2, the best pair.",
+        notes=(Note(Flag.EF_DISAGREES, "55.0 % from outlines, 42.0 % by regression"),),
+    )
+    return replace(study, result=replace(result, **changes))
 
 
 def _assessment() -> Assessment:

@@ -11,6 +11,8 @@ from echo_scp.report import codes
 
 A4C_DISKS = codes.volume_codes(View.A4C, VolumeMethod.DISKS_SINGLE_PLANE)
 A2C_DISKS = codes.volume_codes(View.A2C, VolumeMethod.DISKS_SINGLE_PLANE)
+BIPLANE_DISKS = codes.volume_codes(View.A4C, VolumeMethod.DISKS_BIPLANE)
+LA_BIPLANE = codes.atrial_codes(VolumeMethod.AREA_LENGTH_BIPLANE)
 A4C_AREA_LENGTH = codes.volume_codes(View.A4C, VolumeMethod.AREA_LENGTH_SINGLE_PLANE)
 EXPECTED = {
     "procedure": (codes.ECHOCARDIOGRAPHY, "40701008", "SCT"),
@@ -53,6 +55,29 @@ EXPECTED = {
     "EF": (A4C_AREA_LENGTH.ef, "18043-0", "LN"),
     "EDV": (A4C_AREA_LENGTH.edv, "18026-5", "LN"),
     "ESV": (A4C_AREA_LENGTH.esv, "18148-7", "LN"),
+    "disks biplane": (codes.METHODS[VolumeMethod.DISKS_BIPLANE], "125207", "DCM"),
+    "area-length biplane": (codes.METHODS[VolumeMethod.AREA_LENGTH_BIPLANE], "125204", "DCM"),
+    "EF biplane": (BIPLANE_DISKS.ef, "79991-6", "LN"),
+    "EDV biplane": (BIPLANE_DISKS.edv, "79996-5", "LN"),
+    "ESV biplane": (BIPLANE_DISKS.esv, "80001-1", "LN"),
+    "EDV index": (BIPLANE_DISKS.edv_index, "79997-3", "LN"),
+    "ESV index": (BIPLANE_DISKS.esv_index, "80002-9", "LN"),
+    "LA volume biplane": (LA_BIPLANE.volume, "79981-7", "LN"),
+    "LA index": (LA_BIPLANE.index, "79982-5", "LN"),
+    "LA volume": (codes.atrial_codes(VolumeMethod.AREA_LENGTH_SINGLE_PLANE).volume, "399235004", "SCT"),
+    "LA area A4C": (codes.ATRIAL_AREAS[View.A4C], "79974-2", "LN"),
+    "LA area A2C": (codes.ATRIAL_AREAS[View.A2C], "79973-4", "LN"),
+    "LA length A4C": (codes.ATRIAL_LENGTHS[View.A4C], "79980-9", "LN"),
+    "LA length A2C": (codes.ATRIAL_LENGTHS[View.A2C], "79979-1", "LN"),
+    "stroke volume": (codes.STROKE_VOLUME, "90096001", "SCT"),
+    "stroke index": (codes.STROKE_INDEX, "277381004", "SCT"),
+    "cardiac output": (codes.CARDIAC_OUTPUT, "82799009", "SCT"),
+    "cardiac index": (codes.CARDIAC_INDEX, "54993008", "SCT"),
+    "estimated": (codes.ESTIMATED, "414135002", "SCT"),
+    "index": (codes.INDEX, "121425", "DCM"),
+    "body surface": (codes.BODY_SURFACE, "8277-6", "LN"),
+    "DuBois": (codes.BODY_SURFACE_FORMULAS["DuBois"], "122241", "DCM"),
+    "Mosteller": (codes.BODY_SURFACE_FORMULAS["Mosteller"], "122244", "DCM"),
     "ED": (codes.END_DIASTOLE.cycle_point, "416190007", "SCT"),
     "ES": (codes.END_SYSTOLE.cycle_point, "416430001", "SCT"),
     "ED area": (codes.END_DIASTOLE.area, "399109006", "SCT"),
@@ -70,9 +95,24 @@ def test_a_concept_has_the_code_of_the_standard(code: Code, value: str, scheme: 
     assert any(value in meanings for meanings in _concepts_dict.concepts[scheme].values())
 
 
-def test_millilitre_is_written_as_ucum_writes_it() -> None:
+@pytest.mark.parametrize(
+    ("code", "unit"),
+    [
+        (codes.MILLILITRE, "mL"),
+        (codes.MILLILITRE_PER_SQUARE_METRE, "mL/m2"),
+        (codes.LITRE_PER_MINUTE, "L/min"),
+        (codes.LITRE_PER_MINUTE_PER_SQUARE_METRE, "L/min/m2"),
+        (codes.SQUARE_METRE, "m2"),
+    ],
+)
+def test_a_unit_is_written_as_ucum_writes_it(code: Code, unit: str) -> None:
     """No context group of the dictionary has it, so the unit stands here by itself."""
-    assert Code("mL", "UCUM", "mL") == codes.MILLILITRE
+    assert Code(unit, "UCUM", unit) == code
+
+
+def test_a_regression_is_named_by_us() -> None:
+    """PS3.16 knows no method for an EF without contours; a scheme of one's own begins with 99."""
+    assert codes.METHODS[VolumeMethod.REGRESSION].scheme_designator == "99ECHOSCP"
 
 
 def test_a_view_without_its_own_codes_reports_under_the_generic_ones() -> None:

@@ -19,6 +19,7 @@ from echo_scp.model import NotAssessed, Reason, StudyAnalysis, View, VolumeMetho
 from echo_scp.report import PredecessorReference, build_seg, build_sr
 from tests.unit.report.builders import (
     NOW,
+    make_biplane_study,
     make_clip_analysis,
     make_header,
     make_refused_analysis,
@@ -39,6 +40,11 @@ VARIANTS = {
     "several clips": lambda: make_study_analysis(
         make_clip_analysis(1), make_clip_analysis(2, view=View.A2C), make_refused_analysis()
     ),
+    "biplane": make_biplane_study,
+    "one plane, indexed": lambda: make_biplane_study(
+        method=VolumeMethod.DISKS_SINGLE_PLANE, la_method=VolumeMethod.AREA_LENGTH_SINGLE_PLANE
+    ),
+    "by regression": lambda: make_biplane_study(method=VolumeMethod.REGRESSION, ef_interval=None),
     "nothing assessed": lambda: make_study_analysis(make_refused_analysis()),
     "japanese": lambda: make_study_analysis(
         make_clip_analysis(
@@ -114,7 +120,7 @@ def test_every_measurement_group_has_a_contour() -> None:
     """A group without coordinates stops OHIF."""
     groups = groups_of(make_sr(VARIANTS["several clips"]()))
 
-    assert len(groups) == 1 + 2 * 2 * 2
+    assert len(groups) == 1 + 2 * 2 * 3
     assert all(group.roi is not None for group in groups)
 
 
@@ -130,6 +136,108 @@ def test_the_study_s_numbers_come_first_with_method_and_derivation() -> None:
     assert number(first, ESV_A4C) == (round(study.result.esv_ml, 1), "mL")
     measured = first.get_measurements(EF_A4C)[0]
     assert (measured.method.value, measured.derivation.value) == ("125208", "373098007")
+
+
+def test_a_biplane_study_has_every_number_under_its_own_code() -> None:
+    """LOINC's biplane names, the indices', flow and the LA's; methods and units of the standard."""
+    first = groups_of(make_sr(make_biplane_study()))[0]
+
+    expected = {
+        "79991-6": (55.0, "%"),
+        "79996-5": (120.0, "mL"),
+        "79997-3": (60.0, "mL/m2"),
+        "80001-1": (54.0, "mL"),
+        "80002-9": (27.0, "mL/m2"),
+        "79981-7": (60.0, "mL"),
+        "79982-5": (30.0, "mL/m2"),
+        "8867-4": (75.0, "/min"),
+        "8277-6": (2.0, "m2"),
+    }
+    assert {value: number(first, Code(value, "LN", "")) for value in expected} == expected
+    flow = {"90096001": (66.0, "mL"), "277381004": (33.0, "mL/m2"), "82799009": (4.95, "L/min")}
+    assert {value: number(first, Code(value, "SCT", "")) for value in flow} == flow
+    assert number(first, Code("54993008", "SCT", "")) == (2.48, "L/min/m2")
+    methods = {item.name.value: item.method.value for item in first.get_measurements() if item.method is not None}
+    assert (methods["79991-6"], methods["79981-7"], methods["8277-6"]) == ("125207", "125204", "122241")
+
+
+def test_area_length_and_regression_stand_beside_under_the_generic_names() -> None:
+    """Two EFs under one name are told apart by their methods."""
+    first = groups_of(make_sr(make_biplane_study()))[0]
+
+    found = {item.method.value: float(item.value) for item in first.get_measurements(EF)}
+    assert found == {"125204": 54.0, "regression": 42.0}
+
+
+def test_an_ef_carries_how_far_its_interval_reaches() -> None:
+    """TID 310: upper and lower uncertainty, in percent."""
+    report = make_sr(make_biplane_study())
+
+    reaches = {
+        item.ConceptNameCodeSequence[0].CodeValue: float(item.MeasuredValueSequence[0].NumericValue)
+        for item in items_of(report)
+        if item.get("ValueType") == "NUM" and item.ConceptNameCodeSequence[0].CodeValue.startswith("37188")
+    }
+    assert sorted(reaches.values()) == [13.8, 13.8]
+
+
+def items_of(ds: Dataset) -> list[Dataset]:
+    """Return every content item of the tree."""
+    found = list(ds.get("ContentSequence", ()))
+    return [*found, *(below for item in found for below in items_of(item))]
+
+
+def test_an_index_without_a_code_of_its_own_is_modified() -> None:
+    """A single-plane EDV per body surface is the EDV with the modifier Index = BSA."""
+    report = make_sr(VARIANTS["one plane, indexed"]())
+
+    indexed = [
+        item
+        for item in items_of(report)
+        if item.get("ValueType") == "NUM" and any(child.RelationshipType == "HAS CONCEPT MOD" and
+        child.ConceptNameCodeSequence[0].CodeValue == "121425" for child in item.get("ContentSequence", ()))
+    ]  # fmt: skip
+    assert [item.ConceptNameCodeSequence[0].CodeValue for item in indexed] == ["79999-9", "80004-5", "399235004"]
+    assert {item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue for item in indexed} == {"mL/m2"}
+
+
+def test_an_atrium_has_its_contour_and_numbers() -> None:
+    """On the frame of end-systole, with the LA as finding."""
+    study = make_biplane_study()
+    atrium = study.clips[1].measurement.beats[0].left_atrium
+
+    group = group_named(make_sr(study), "LA endocardium ES, A2C beat 1")
+
+    assert number(group, Code("79973-4", "LN", "")) == (20.0, "cm2")
+    assert number(group, Code("79979-1", "LN", "")) == (5.0, "cm")
+    assert number(group, Code("399235004", "SCT", "")) == (67.9, "mL")
+    assert group.finding_type.value == "82471001"
+    assert frame_numbers(group) == [atrium.frame_index + 1]
+
+
+def test_a_reader_is_told_the_numbers_the_choice_and_the_doubts() -> None:
+    """In sentences, without any code table."""
+    texts = texts_of(make_sr(make_biplane_study()))
+
+    for sentence in (
+        "LV ejection fraction 55.0 % (95 % interval 41 to 69 %), EDV 120 mL, ESV 54 mL; method of disks, biplane, "
+        "A4C and A2C views; 4 beats in 2 clips.",
+        "Stroke volume 66 mL, cardiac output 5.0 L/min at 75/min.",
+        "LA volume 60 mL at end-systole (area-length, biplane).",
+        "Per body surface (2.00 m2 by DuBois): EDV 60, ESV 27, stroke volume 33, LA 30 mL/m2.",
+        "By area-length: ejection fraction 54.0 %, EDV 118 mL, ESV 53 mL.",
+        "By regression, without outlines: ejection fraction 42.0 %.",
+        "Biplane from instance 1 and instance 2, the best pair.",
+        "ef_disagrees: 55.0 % from outlines, 42.0 % by regression.",
+    ):
+        assert sentence in texts
+
+
+def test_settings_that_differ_are_said() -> None:
+    """A reader learns that the clips were aggregated in another way."""
+    other = replace(make_biplane_study(), measure_settings=(("aggregation", "usal"),))
+
+    assert "Measured with settings other than the defaults: aggregation = usal." in texts_of(make_sr(other))
 
 
 def test_a_result_of_one_beat_is_no_mean() -> None:

@@ -1,0 +1,49 @@
+"""What the terminal shows of a study."""
+
+from __future__ import annotations
+
+import json
+
+from echo_scp.report.results import results_json
+from echo_scp.tables import study_lines
+from tests.unit.report.builders import (
+    make_biplane_study,
+    make_clip_analysis,
+    make_refused_analysis,
+    make_study_analysis,
+)
+
+
+def lines_of(study):
+    return list(study_lines(json.loads(results_json(study))))
+
+
+def test_headline_tells_method_interval_and_what_follows():
+    """EF first, then flow, LA and indices, then why these clips, then the doubts."""
+    headline, derived, choice, flag, *grades = lines_of(make_biplane_study())
+
+    assert headline == (
+        "[bold]EF 55 %[/] (95 % interval 41 to 69) (A4C and A2C, disks biplane, 4 beats); EDV 120 mL, ESV 54 mL"
+    )
+    assert derived.strip() == (
+        "SV 66 mL, CO 5.0 L/min, LA 60 mL, EDV index 60 mL/m2, ESV index 27 mL/m2, LA index 30 mL/m2, "
+        "EF by area-length 54 %, EF by regression 42 %"
+    )
+    assert choice.strip().startswith("Biplane from")
+    assert "ef_disagrees" in flag
+    assert len(grades) == 2
+
+
+def test_uncalibrated_study_shows_no_millilitre():
+    """An EF and nothing else."""
+    text = "\n".join(lines_of(make_study_analysis(make_clip_analysis(calibrated=False))))
+
+    assert "not calibrated" in text
+    assert "mL" not in text
+
+
+def test_refused_study_shows_its_reason():
+    """One line."""
+    (line,) = lines_of(make_study_analysis(make_refused_analysis()))
+
+    assert "EF not assessed" in line
