@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
+from copy import deepcopy
 from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom import Dataset, dcmwrite
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from echo_scp.report.sr import reference_to
+
+_PREAMBLE = bytes(128) + b"DICM"
+_META_LENGTH_END = len(_PREAMBLE) + 12  # File Meta Information Group Length counts from here (PS3.10 7.1)
+_DEFLATE_LEVEL = 1  # masks are long runs: more effort gains little
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,25 @@ def encode(dataset: Dataset) -> bytes:
     """Return a Part-10 file."""
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def encode_deflated(dataset: Dataset, tail: bytes = b"") -> bytes:
+    """Return a Part-10 file in Deflated Explicit VR Little Endian (PS3.5 A.5) of a dataset that is to be uncompressed.
+
+    `tail` are elements behind the last one of the dataset, encoded already.
+    """
+    content = encode(dataset)
+    start = _META_LENGTH_END + int.from_bytes(content[_META_LENGTH_END - 4 : _META_LENGTH_END], "little")
+    meta = deepcopy(dataset.file_meta)
+    meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    buffer = BytesIO()
+    buffer.write(_PREAMBLE)
+    write_file_meta_info(buffer, meta)
+    compressor = zlib.compressobj(_DEFLATE_LEVEL, wbits=-zlib.MAX_WBITS)  # raw: without header and check value
+    length = sum(buffer.write(compressor.compress(part)) for part in (memoryview(content)[start:], tail))
+    length += buffer.write(compressor.flush())
+    buffer.write(bytes(length % 2))
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from echo_scp.config import ReportConfig
 from echo_scp.model import (
     ClipAnalysis,
     ClipMeasurement,
@@ -129,6 +130,16 @@ def _clip_sentence(analysis: ClipAnalysis) -> str:
     if analysis.not_assessed is not None:
         return f"{start}: not assessed: {_because(analysis.not_assessed)}.{_remarks(analysis)}"
     return f"{start}: not measured.{_remarks(analysis)}"
+
+
+def series_description(what: str, clip: ClipAnalysis | None, config: ReportConfig) -> str:
+    """Return what a series is called, the view and number of its clip in it; at most 64 characters (PS3.5 6.2, LO)."""
+    words = [what]
+    if clip is not None:
+        words += [clip.view.view] if clip.view is not None and clip.view.view is not View.OTHER else []
+        words += [number] if (number := value_of(clip.instance.header, "InstanceNumber")) else []
+    words += ["(research use)"] if config.research_use else []
+    return " ".join(words)[:64]
 
 
 def clip_label(analysis: ClipAnalysis) -> str:

@@ -24,7 +24,7 @@ from echo_scp import __version__
 from echo_scp.config import ReportConfig
 from echo_scp.model import ClipAnalysis, LabelMaps, PixelSpacing, Segmentation, Structure, StudyAnalysis
 from echo_scp.report.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, STRUCTURES
-from echo_scp.report.narrative import RESEARCH_USE
+from echo_scp.report.narrative import RESEARCH_USE, series_description
 from echo_scp.report.source import MANUFACTURER, complete, element_of, engine_parameters, shell
 from echo_scp.report.uids import derive_uid, result_uid
 
@@ -55,13 +55,13 @@ def build_seg(clip: ClipAnalysis, study: StudyAnalysis, config: ReportConfig, no
         pixel_array=label_maps,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=_segments(structures, clip, study, config),
-        series_instance_uid=result_uid(study, config, "SEG series"),
+        series_instance_uid=result_uid(study, config, "SEG series", uid),  # of a series OHIF shows only the first SEG
         series_number=config.series_number_base + SERIES_NUMBER_OFFSET,
         sop_instance_uid=result_uid(study, config, "SEG", uid),
-        instance_number=1 + sorted(analysis.instance.sop_instance_uid for analysis in study.clips).index(uid),
+        instance_number=1,
         content_label="LV",
         content_description=UNCALIBRATED_NOTE if spacing is None else CALIBRATED_NOTE,
-        series_description="LV segmentation" + (" (research use)" if config.research_use else ""),
+        series_description=series_description("LV segmentation", clip, config),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=True,
         manufacturer=MANUFACTURER,
@@ -92,7 +92,8 @@ def outlined(clip: ClipAnalysis) -> tuple[tuple[Structure, ...], LabelMaps]:
 
 
 def _is_outlined(segmentation: Segmentation, structure: Structure) -> bool:
-    return bool(segmentation.masks(structure).any())
+    value = segmentation.structures.index(structure) + 1
+    return any(np.equal(frame, value).any() for frame in segmentation.label_maps)  # mostly on the first one
 
 
 def _positioned_source(

@@ -234,16 +234,20 @@ def test_the_time_of_writing_is_the_only_clock() -> None:
     }
 
 
-def test_each_clip_of_a_study_has_its_own_instance_in_one_series() -> None:
-    """Two Segmentations share a series and differ in UID and number."""
+def test_each_clip_of_a_study_has_its_own_series_named_after_it() -> None:
+    """Of a series OHIF shows only the first Segmentation."""
     first, second = make_clip_analysis(1), make_clip_analysis(2)
     study = make_study_analysis(first, second)
 
     segs = [build_seg(analysis, study, ReportConfig(), NOW) for analysis in (first, second)]
 
-    assert len({seg.SeriesInstanceUID for seg in segs}) == 1
+    assert len({seg.SeriesInstanceUID for seg in segs}) == 2
     assert len({seg.SOPInstanceUID for seg in segs}) == 2
-    assert [seg.InstanceNumber for seg in segs] == [1, 2]
+    assert [seg.InstanceNumber for seg in segs] == [1, 1]
+    assert [seg.SeriesDescription for seg in segs] == [
+        "LV segmentation A4C 1 (research use)",
+        "LV segmentation A4C 2 (research use)",
+    ]
     assert len({seg.FrameOfReferenceUID for seg in segs}) == 2
 
 
