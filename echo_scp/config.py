@@ -51,7 +51,9 @@ class ReceiveConfig(_Section):
     address: str = "0.0.0.0"  # noqa: S104 - a node listens for its modalities; the default is documented
     port: Port = 11112
     maximum_pdu_bytes: int = Field(131072, ge=4096, le=1048576)
+    processes: int = Field(1, ge=1, le=16)
     maximum_associations: int = Field(32, ge=1, le=1000)
+    maximum_associations_per_peer: int = Field(16, ge=1, le=1000)
     network_timeout_s: float = Field(60, gt=0)
     reserve_disk_mb: int = Field(512, ge=0)
 

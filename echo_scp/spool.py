@@ -34,6 +34,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.195650211177394366232251558523645231797"
 IMPLEMENTATION_VERSION_NAME = f"ECHO_SCP_{__version__}"[:16]
 
 _BUFFER_BYTES = 65536
+_SPACE_CHECK_BYTES = 8 * 1024 * 1024  # so far each object under way may go into the reserve
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHL")  # (0002,0000) UL, always first (PS3.10 7.1)
@@ -58,6 +59,7 @@ class SpoolFile:
         self._spool = spool
         self._path = path
         self._file = file
+        self._room = 0  # bytes that may be written before the disk is asked again
         self._committed = False
 
     def __enter__(self) -> SpoolFile:
@@ -67,13 +69,17 @@ class SpoolFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._committed:
-            self._abort()
+            self.abort()
 
     def write(self, fragment: bytes | memoryview) -> None:
         """Append data set bytes exactly as they were sent. Raises StorageError."""
-        self._spool.require_space(len(fragment))
-        with _storage_errors():
+        if len(fragment) > self._room:
+            self._room = min(self._spool.require_space(len(fragment)), max(_SPACE_CHECK_BYTES, len(fragment)))
+        self._room -= len(fragment)
+        try:
             self._file.write(fragment)
+        except OSError as error:
+            raise StorageError(str(error)) from error
 
     def commit(self) -> Path:
         """Make the object durable and visible in `ready`; only now may it be acknowledged. Raises StorageError."""
@@ -86,7 +92,8 @@ class SpoolFile:
             self._file.close()
         return self._path
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """Leave nothing behind of an object that was not committed."""
         with suppress(OSError):  # closing flushes, which a full disk refuses again
             self._file.close()
         with suppress(OSError):
@@ -119,12 +126,17 @@ class Spool:
             file.write(header)  # stays in the buffer: cannot fail and leave `path` without an owner
         return SpoolFile(self, path, file)
 
-    def require_space(self, byte_count: int) -> None:
-        """Raise StorageError when writing `byte_count` would eat into the reserve, or the disk cannot say."""
+    def require_space(self, byte_count: int) -> int:
+        """Return how many bytes there are above the reserve.
+
+        Raises StorageError when `byte_count` would eat into it, or the disk cannot say.
+        """
         with _storage_errors():
             disk = os.statvfs(self._incoming)
-        if disk.f_bavail * disk.f_frsize - byte_count < self._reserve_bytes:
+        room = disk.f_bavail * disk.f_frsize - self._reserve_bytes
+        if byte_count > room:
             raise StorageError(f"less than {self._reserve_bytes // 1024 // 1024} MB free at {self._incoming}")
+        return room
 
     def new_ready_path(self) -> Path:
         """Name an arrival: names sort by time, and no two are equal."""
