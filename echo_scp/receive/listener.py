@@ -142,4 +142,5 @@ class Listener:
 
     def _on_end(self, association: Association) -> None:
         assert self._seats is not None
-        self._seats.leave(self._associations.pop(association))
+        self._seats.leave(self._associations[association])
+        del self._associations[association]  # last: what is not there, `stop` does not wait for
