@@ -55,9 +55,9 @@ class SpooledIdentity:
 class SpoolFile:
     """One object on its way to disk. Leaving the `with` block without `commit` leaves nothing behind."""
 
-    def __init__(self, spool: Spool, path: Path, file: BinaryIO) -> None:
+    def __init__(self, spool: Spool, path: str, file: BinaryIO) -> None:
         self._spool = spool
-        self._path = path
+        self._path = path  # a string: here, once per object, the time that a Path takes is felt
         self._file = file
         self._room = 0  # bytes that may be written before the disk is asked again
         self._committed = False
@@ -86,18 +86,18 @@ class SpoolFile:
         with _storage_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._path = self._path.rename(self._spool.new_ready_path())
-            _fsync_folder(self._path.parent)
+            self._path = self._spool.make_ready(self._path)
+            self._spool.sync_ready()
             self._committed = True
             self._file.close()
-        return self._path
+        return Path(self._path)
 
     def abort(self) -> None:
         """Leave nothing behind of an object that was not committed."""
         with suppress(OSError):  # closing flushes, which a full disk refuses again
             self._file.close()
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            os.unlink(self._path)  # noqa: PTH108
 
 
 class Spool:
@@ -120,11 +120,14 @@ class Spool:
     def open(self, identity: SpooledIdentity) -> SpoolFile:
         """Begin an object: Part-10 header written by us, data set to follow. Raises StorageError."""
         header = _part10_header(identity)
-        self.require_space(len(header))
         with _storage_errors():
-            path, file = self._create_locked()
-            file.write(header)  # stays in the buffer: cannot fail and leave `path` without an owner
-        return SpoolFile(self, path, file)
+            spooling = SpoolFile(self, *self._create_locked())
+        try:
+            spooling.write(header)
+        except StorageError:
+            spooling.abort()
+            raise
+        return spooling
 
     def require_space(self, byte_count: int) -> int:
         """Return how many bytes there are above the reserve.
@@ -138,9 +141,15 @@ class Spool:
             raise StorageError(f"less than {self._reserve_bytes // 1024 // 1024} MB free at {self._incoming}")
         return room
 
-    def new_ready_path(self) -> Path:
-        """Name an arrival: names sort by time, and no two are equal."""
-        return self._ready / f"{time.time_ns():020d}-{secrets.token_hex(8)}.dcm"
+    def make_ready(self, path: str) -> str:
+        """Show the indexer a file that is durable. Names sort by time, and no two are equal."""
+        ready = f"{self._ready}/{time.time_ns():020d}-{secrets.token_hex(8)}.dcm"
+        os.rename(path, ready)  # noqa: PTH104
+        return ready
+
+    def sync_ready(self) -> None:
+        """Make the names in `ready` durable."""
+        _fsync_folder(self._ready)
 
     def ready(self) -> tuple[Path, ...]:
         """Return the acknowledged objects that wait for the indexer, oldest first."""
@@ -196,11 +205,11 @@ class Spool:
                 file.write(content)
             _fsync_folder(path.parent)
 
-    def _create_locked(self) -> tuple[Path, BinaryIO]:
+    def _create_locked(self) -> tuple[str, BinaryIO]:
         """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""
         while True:
-            path = self._incoming / f"{secrets.token_hex(16)}.part"
-            file = path.open("xb", buffering=_BUFFER_BYTES)
+            path = f"{self._incoming}/{secrets.token_hex(16)}.part"
+            file = open(path, "xb", buffering=_BUFFER_BYTES)  # noqa: PTH123, SIM115
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
                 return path, file
