@@ -86,7 +86,9 @@ class Receivers:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop accepting, let objects under way be answered, end the processes."""
+        """Stop accepting, let objects under way be answered, end the processes; for good."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()  # first: nobody starts a process after this
