@@ -32,6 +32,10 @@ class _Body(Protocol):
         """Return the PDUs of the response."""
         ...
 
+    def answered(self) -> None:
+        """Do what the peer need not wait for."""
+        ...
+
     def abandon(self) -> None: ...
 
 
@@ -88,8 +92,11 @@ class DimseProvider:
             if command.has_data_set:
                 return
         assert message.body is not None  # `fragment` saw to it
-        self._send(message.body.finish())
-        del self._messages[context_id]
+        try:
+            self._send(message.body.finish())
+        finally:
+            message.body.answered()
+            del self._messages[context_id]
 
     def close(self) -> None:
         """Leave nothing of what did not come to its end."""
@@ -142,6 +149,10 @@ class _StoreRequest:
         response = store_response(self.command, status)
         return p_data_pdus(self.context_id, _COMMAND | _LAST, response, self.maximum_pdu_bytes)
 
+    def answered(self) -> None:
+        if self.reception is not None:
+            self.reception.answered()
+
     def abandon(self) -> None:
         if self.reception is not None:
             self.reception.abandon()
@@ -163,6 +174,9 @@ class _Request:
 
     def finish(self) -> bytes:
         return services.answer(self._context_id, self._command, bytes(self._data_set), self._maximum_pdu_bytes)
+
+    def answered(self) -> None:
+        pass
 
     def abandon(self) -> None:
         self._data_set.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -21,12 +22,13 @@ class Reception:
     """
 
     def __init__(self, spool: Spool, identity: SpooledIdentity, on_spooled: Callable[[], None]) -> None:
-        """Begin an object; `on_spooled` is called after its commit, in the association's thread."""
+        """Begin an object; `on_spooled` is called when it is durable and answered, in the association's thread."""
         self._identity = identity
         self._on_spooled = on_spooled
         self._byte_count = 0
         self._status = Status.SUCCESS
         self._file: SpoolFile | None = None
+        self._path: Path | None = None
         try:
             self._file = spool.open(identity)
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
@@ -47,16 +49,20 @@ class Reception:
         if self._file is None:
             return self._status
         try:
-            path = self._file.commit()
+            self._path = self._file.commit()
+            self._file = None
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
             self._fail(error)
-            return self._status
-        self._file = None
+        return self._status
+
+    def answered(self) -> None:
+        """Tell of a stored object; after the response, for which the sender waits."""
+        if self._path is None:
+            return
         metrics.INSTANCES_RECEIVED.add(outcome="stored")
         metrics.RECEIVED_BYTES.add(self._byte_count)
-        log.info("instance.spooled", **self._told(), file=path.name, bytes=self._byte_count)
+        log.info("instance.spooled", **self._told(), file=self._path.name, bytes=self._byte_count)
         self._on_spooled()
-        return self._status
 
     def abandon(self) -> None:
         """Leave nothing of an object that did not come to its end."""

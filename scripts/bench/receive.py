@@ -93,7 +93,7 @@ def storescp(*options: str) -> Receiver:
     def command(folder: Path, port: int) -> list[str]:
         return ["storescp", "+xa", *options, "-od", str(folder), str(port)]
 
-    return Receiver(" ".join(["storescp", *options]), command, {"TCP_NODELAY": "1"})
+    return Receiver(" ".join(["storescp", *options]), command, {"TCP_NODELAY": "1"} if options else {})
 
 
 def orthanc() -> Receiver:
@@ -299,6 +299,7 @@ class Bench:
     study: Path
     quarters: list[Path]
     small: Path
+    senders: list[Sender]
     results: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
     def note(self, title: str, receiver: str, sender: str, value: float) -> None:
@@ -308,7 +309,7 @@ class Bench:
 
 def single() -> list[Receiver]:
     installed = [orthanc()] if shutil.which("Orthanc") else []
-    return [echo_scp(1), storescp("-pdu", "131072"), storescp("+B", "-pdu", "131072"), *installed]
+    return [echo_scp(1), storescp(), storescp("+B", "-pdu", "131072"), *installed]
 
 
 def bench_study(bench: Bench) -> None:
@@ -328,7 +329,7 @@ def bench_four(bench: Bench) -> None:
 
 
 def transfers(bench: Bench, title: str, receivers: list[Receiver], folders: list[Path], amount: float) -> None:
-    for sender in SENDERS:
+    for sender in bench.senders:
         for receiver in receivers:
             with running(receiver, bench.folder) as target:
                 before = target.processor_s()
@@ -445,6 +446,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the receivers store; default: a temporary folder")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--object-mb", type=int, default=1000, help="size of the 16 objects of `memory`")
+    parser.add_argument("--senders", default="", help="only senders whose name begins so, such as dcmsend")
     parser.add_argument("--only", default=",".join(MEASUREMENTS), help="measurements, separated by commas")
     arguments = parser.parse_args()
     with ExitStack() as stack:
@@ -459,7 +461,8 @@ def main() -> None:
             for path in sorted(study.iterdir())[number::4]:
                 (quarter / path.name).symlink_to(path)
             quarters.append(quarter)
-        bench = Bench(folder, arguments.rounds, arguments.object_mb, study, quarters, small)
+        senders = [sender for sender in SENDERS if sender.name.startswith(arguments.senders)]
+        bench = Bench(folder, arguments.rounds, arguments.object_mb, study, quarters, small, senders)
         load = os.getloadavg()[0]
         print(f"load {load:.1f}; {os.cpu_count()} processors; durable file: {disk_probe(folder)}", flush=True)
         for number in range(arguments.rounds):

@@ -106,6 +106,9 @@ class _Reception:
         self.is_open = False
         return Status.SUCCESS
 
+    def answered(self) -> None:
+        assert not self.is_open
+
     def abandon(self) -> None:
         self.is_open = False
 

@@ -281,6 +281,8 @@ def test_a_thousand_silent_peers_hold_up_nobody(port, spool):
     assert more_threads < 10
 
 
+# pynetdicom's shutdown, of associations that never began
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_twenty_silent_peers_take_all_of_a_naive_listener(naive_port):
     """Each is two threads and an association."""
     with ExitStack() as peers:

@@ -37,6 +37,9 @@ class FakeReception:
         self.end = "finished"
         return Status.SUCCESS
 
+    def answered(self) -> None:
+        self.end = "answered"
+
     def abandon(self) -> None:
         self.end = self.end or "abandoned"
 
@@ -93,7 +96,7 @@ def test_messages_come_whole_however_they_are_cut(contents, sizes, per_pdu, wire
 
     assert peer.end is Event.RELEASE_RQ_RECEIVED
     assert [each.content for each in peer.objects] == contents
-    assert [each.end for each in peer.objects] == ["finished"] * len(contents)
+    assert [each.end for each in peer.objects] == ["answered"] * len(contents)
     assert [each.identity.sop_instance_uid for each in peer.objects] == [f"1.{n}" for n in range(len(contents))]
     assert [status(response) for response in peer.responses()] == [0] * len(contents)
 
@@ -129,7 +132,7 @@ def test_a_data_set_of_no_bytes_is_an_object():
     """It is stored, and found to belong to no study later."""
     peer = Peer(fragment(command_set(), 3), fragment(b"", 2))
 
-    assert (peer.objects[0].content, peer.objects[0].end) == (b"", "finished")
+    assert (peer.objects[0].content, peer.objects[0].end) == (b"", "answered")
     assert [status(response) for response in peer.responses()] == [0]
 
 
@@ -203,6 +206,21 @@ def test_a_store_request_without_its_essentials_is_not_understood(uid, class_uid
 
     assert peer.objects == []
     assert [status(response) for response in peer.responses()] == [0xC000, 0]
+
+
+def test_an_object_whose_response_cannot_be_sent_is_told_of():
+    """It is stored: the indexer must hear of it, though its sender does not and will send it again."""
+    begun = []
+
+    def fail(_data: bytes) -> None:
+        raise ConnectionResetError
+
+    connection = ScriptedConnection(fragment(command_set(), 3) + fragment(b"data", 2))
+    provider = DimseProvider(AGREEMENT, fail, lambda identity: begun.append(FakeReception(identity)) or begun[-1])
+    UpperLayer(connection, provider, 16384, timeout_s=60).serve()
+
+    assert [each.end for each in begun] == ["answered"]
+    assert not provider.is_busy
 
 
 @pytest.mark.parametrize("error", [BlockingIOError, ConnectionResetError])
