@@ -8,6 +8,7 @@ several at once. See receivers.py for the other side.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ def main(listening: int, seats: int) -> None:
     from echo_scp.receive.seats import Seats
     from echo_scp.spool import Spool
 
+    _allow_descriptors()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the node stops us in its order
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
     logs.configure(settings.log.level, settings.log.format)
@@ -47,6 +49,12 @@ def main(listening: int, seats: int) -> None:
     with listener:
         _tell(READY)
         stop.wait()
+
+
+def _allow_descriptors() -> None:
+    """Use all file descriptors that we may have: the usual 1024 are fewer than the connections that may wait."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tell(what: bytes) -> None:

@@ -29,6 +29,7 @@ STOP_S = 20.0
 log = structlog.get_logger(__name__)
 
 _Process = subprocess.Popen[bytes]
+_ROOT = str(Path(__file__).parents[2])  # so that a process runs this code, wherever the node was started
 
 
 class Settings(BaseModel):
@@ -104,7 +105,8 @@ class Receivers:
     def _start_process(self) -> _Process:
         shared = (self._listening.fileno(), self._seats.descriptor)
         process = subprocess.Popen(
-            [sys.executable, "-m", "echo_scp.receive.process", *map(str, shared)],
+            [sys.executable, "-P", "-m", "echo_scp.receive.process", *map(str, shared)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=shared,
