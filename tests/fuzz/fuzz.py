@@ -1,7 +1,8 @@
 """Coverage-guided fuzzing with atheris: `python -m tests.fuzz.fuzz --seconds 60 [TARGET ...] [-- libFuzzer options]`.
 
 Each target runs in a process of its own, beginning with its seeds; the seconds are divided among them. A crash, a hang
-of 10 s, or 1 GB of memory ends it with a status other than 0, and the input that did it is written to this folder.
+of 10 s, or 1 GB of memory ends it with a status other than 0, and the input that did it is printed and kept in the
+folder for temporary files.
 New inputs that reach new code go to `--corpus DIR/TARGET`, for those who want to keep them.
 """
 
@@ -39,6 +40,7 @@ def run_all(names: list[str], seconds: float, corpus: Path, options: list[str]) 
         found = corpus / name
         found.mkdir(parents=True, exist_ok=True)
         limits = [f"-max_total_time={seconds / len(names):.0f}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=4096"]
+        limits.append(f"-artifact_prefix={tempfile.gettempdir()}/echo-scp-fuzz-{name}-")
         command = [sys.executable, "-m", "tests.fuzz.fuzz", "--one", name, *limits, *options]
         print(f"--- {name}", flush=True)
         failed += subprocess.run([*command, str(found), str(SEEDS / name)], check=False).returncode != 0
