@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from echo_scp.inference.answers import label_logits
 from echo_scp.inference.engine import Engine
-from echo_scp.inference.letterbox import Letterbox
+from echo_scp.inference.framing import framing
 from echo_scp.model import Clip, View, ViewEstimate
 
 
@@ -21,11 +22,14 @@ def classify(clip: Clip, engine: Engine) -> ViewEstimate:
     if manifest.decision is None:
         raise ValueError(f"{manifest.name} is not a view engine")
     chosen = spread(len(clip.frames), manifest.decision.frames_per_clip)
-    box = Letterbox.fit(clip.region, manifest.input.size)
-    logits = engine.run(box.batch(clip.frames[chosen], manifest.input))
+    box = framing(clip.region, manifest.input, clip.frames.shape)
+    logits = label_logits(manifest, engine.run(box.batch(clip.frames[chosen])))
     probabilities = softmax(logits.astype(np.float64), axis=1).mean(axis=0)
-    labelled = tuple((View(label), float(p)) for label, p in zip(manifest.output.labels, probabilities, strict=True))
-    view, confidence = max(labelled, key=lambda item: item[1])
+    labels = np.array(manifest.output.labels)
+    # A network may tell kinds of one view apart: the likeliest kind decides, all of them count.
+    labelled = tuple((view, float(probabilities[labels == view].sum())) for view in manifest.output.views)
+    view = View(labels[probabilities.argmax()])
+    confidence = dict(labelled)[view]
     if confidence < manifest.decision.threshold:
         view = View.OTHER
         confidence = dict(labelled).get(View.OTHER, 0.0)

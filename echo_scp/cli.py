@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
+from echo_scp.commands.engines import engines_app
+from echo_scp.commands.options import ConfigOption
 from echo_scp.config import Config, load
 from echo_scp.errors import EchoScpError
 from echo_scp.model import ClipAnalysis
+from echo_scp.progress import progress_bar
 
 app = typer.Typer(
     help="Receive echocardiography, measure the left ventricle, return DICOM SR and SEG. For research use.",
@@ -25,11 +28,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="Configuration file (TOML); without it the defaults hold.", show_default=False),
-]
+app.add_typer(engines_app, name="engines")
 
 
 def main() -> None:
@@ -81,7 +80,7 @@ def analyse(
     from echo_scp.folder import analyse_study, find_studies
     from echo_scp.inference.catalogue import load_engines
     from echo_scp.pipeline import Pipeline
-    from echo_scp.tables import clip_table, read_results, remark_lines, study_lines
+    from echo_scp.tables import clip_table, estimate_lines, read_results, remark_lines, study_lines
 
     logs.configure("warning", "console")
     console = Console()
@@ -93,12 +92,12 @@ def analyse(
     pipeline = Pipeline(settings, load_engines(settings.analysis))
     for study in studies:
         folder = out if len(studies) == 1 else out / study.study_instance_uid
-        with _progress(console) as progress:
+        with progress_bar(console) as progress:
             task = progress.add_task("analysing", total=len(study.instances))
             analyse_study(pipeline, study, folder, datetime.now(UTC), partial(_advance, progress, task))
         results = read_results(folder / "results.json")
         console.print(clip_table(results, f"Study {study.study_instance_uid}"))
-        for line in (*remark_lines(results), *study_lines(results)):
+        for line in (*remark_lines(results), *estimate_lines(results), *study_lines(results)):
             console.print(line, highlight=False)
         console.print(f"results in {escape(str(folder))}", highlight=False, soft_wrap=True)
 
@@ -117,11 +116,12 @@ def demo(
 def config_check(config: ConfigOption = None) -> None:
     """Check a configuration file, its environment overrides and the engines it names."""
     settings = load(config)
-    from echo_scp.inference.catalogue import load_engines
+    from echo_scp.inference.catalogue import find_engine, load_engines, pin_of
 
-    engines = load_engines(settings.analysis)
-    for identity in engines.identities:
-        typer.echo(f"engine {identity.name} {identity.version} sha256 {identity.sha256}")
+    for identity in load_engines(settings.analysis).identities:
+        folder = find_engine(identity.name, settings.analysis)
+        source = folder.source if pin_of(identity.name, settings.analysis) is None else f"{folder.source}, pinned"
+        typer.echo(f"engine {identity.name} {identity.version} sha256 {identity.sha256} in {folder.path} ({source})")
     typer.echo("the configuration is valid")
 
 
@@ -153,18 +153,6 @@ def _masked(settings: Config) -> Config:
 
 def _advance(progress: Progress, task: TaskID, _: ClipAnalysis) -> None:
     progress.advance(task)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
 
 
 if __name__ == "__main__":

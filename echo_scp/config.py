@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from echo_scp.errors import ConfigurationError
 
@@ -33,6 +33,13 @@ def _uid_root(value: str) -> str:
     if len(value) > 24 or not all(part.isdigit() and (part == "0" or part[0] != "0") for part in parts):
         raise ValueError("must be a UID root such as 1.2.826.0.1.3680043, at most 24 characters")
     return value
+
+
+def _existing_folder(value: Path | None) -> Path | None:
+    """Refuse a wrong path at once: with it the shipped engines would run in place of the site's."""
+    if value is not None and not value.is_dir():
+        raise ValueError("must be an existing folder; make it, or leave the key out for <data_folder>/engines")
+    return None if value is None else value.absolute()
 
 
 AETitle = Annotated[str, AfterValidator(_ae_title)]
@@ -70,17 +77,38 @@ class DatabaseConfig(_Section):
     url: str = ""
 
 
+# A key of [analysis] that is not here counts as one that can change a number.
+_CHANGES_NO_NUMBER = {
+    *("engines_folder", "view_engine", "segmentation_engine", "additional_engines"),  # an engine's identity tells
+    *("precision", "research_phenotypes"),  # as it does of these
+    *("threads", "batch_frames", "fall_back_to_cpu", "gpu_memory_mb", "plan_folder", "memory_mb", "kept_mb"),
+}
+
+
 class AnalysisConfig(_Section):
     """What is analysed, and by which engines."""
 
-    engines_folder: Path | None = None
+    engines_folder: Annotated[Path | None, AfterValidator(_existing_folder)] = None
     view_engine: str = "view"
     segmentation_engine: str = "lv-apical"
+    additional_engines: tuple[str, ...] = ()
+    research_phenotypes: bool = False
     minimum_frames: int = Field(10, ge=2)
     maximum_pixels: int = Field(2_000_000_000, ge=1_000_000)
     stress: bool = False
     threads: int = Field(0, ge=0, le=256)
     batch_frames: int = Field(16, ge=1, le=512)
+    runtime: Literal["onnxruntime", "tensorrt"] = "onnxruntime"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    fall_back_to_cpu: bool = True
+    gpu_memory_mb: int = Field(4096, ge=64)
+    plan_folder: Annotated[Path, AfterValidator(Path.absolute)] = Path("data/plans").absolute()
+    memory_mb: int = Field(1024, ge=64)
+    kept_mb: int = Field(1024, ge=0)
+
+    def settings(self) -> str:
+        """Return what of the configuration can change a number; the engines say for themselves which they are."""
+        return self.model_dump_json(exclude=_CHANGES_NO_NUMBER)
 
 
 class ReportConfig(_Section):
@@ -122,6 +150,7 @@ class WorkConfig(_Section):
     """The analysing process."""
 
     concurrency: int = Field(1, ge=1, le=64)
+    niceness: int = Field(5, ge=0, le=19)
     stalled_after_s: float = Field(30, gt=1)
 
 
@@ -139,13 +168,27 @@ class Config(_Section):
     receive: ReceiveConfig = ReceiveConfig()
     study: StudyConfig = StudyConfig()
     database: DatabaseConfig = DatabaseConfig()
-    analysis: AnalysisConfig = AnalysisConfig()
+    analysis: AnalysisConfig = Field(AnalysisConfig(), validate_default=True)
     report: ReportConfig = ReportConfig()
     deliver: DeliverConfig = DeliverConfig()
     destinations: tuple[Destination, ...] = ()
     work: WorkConfig = WorkConfig()
     web: WebConfig = WebConfig()
     log: LogConfig = LogConfig()
+
+    @field_validator("analysis")
+    @classmethod
+    def _plans_are_kept_with_the_data(cls, value: AnalysisConfig, info: ValidationInfo) -> AnalysisConfig:
+        if "plan_folder" in value.model_fields_set or "data_folder" not in info.data:
+            return value
+        return value.model_copy(update={"plan_folder": info.data["data_folder"] / "plans"})
+
+    @field_validator("analysis")
+    @classmethod
+    def _engines_beside_the_data(cls, value: AnalysisConfig, info: ValidationInfo) -> AnalysisConfig:
+        if value.engines_folder is not None or "data_folder" not in info.data:
+            return value
+        return value.model_copy(update={"engines_folder": info.data["data_folder"] / "engines"})
 
     @field_validator("destinations")
     @classmethod

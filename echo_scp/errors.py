@@ -4,7 +4,9 @@ EchoScpError
   ConfigurationError          a key of the configuration is wrong
   ManifestError               an engine folder is wrong
   EngineError                 an engine cannot run here
+    GpuError                    the graphics processor cannot run it: carries a GpuFault
   InstanceError               one stored instance cannot be analysed: carries a Reason
+  DownloadError               a published file did not arrive whole, or is another one (retryable)
   UnindexableFileError        bytes that cannot be placed in a study
   StorageError                the disk cannot take an instance
   DatabaseUnavailableError    the database does not answer (retryable)
@@ -15,6 +17,7 @@ EchoScpError
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +46,47 @@ class ManifestError(EchoScpError):
 
 class EngineError(EchoScpError):
     """An engine failed to load or to run."""
+
+
+class GpuFault(StrEnum):
+    """Why a graphics processor cannot run an engine; also a label of a metric."""
+
+    NO_RUNTIME = "no_runtime"
+    NO_DRIVER = "no_driver"
+    NO_GPU = "no_gpu"
+    PLAN_REFUSED = "plan_refused"
+    OUT_OF_MEMORY = "out_of_memory"
+    EXECUTION_FAILED = "execution_failed"
+
+
+_GPU_REMEDIES = {
+    GpuFault.NO_RUNTIME: (
+        "install the extra 'gpu' (TensorRT and cuda-bindings), or set analysis.runtime = 'onnxruntime'"
+    ),
+    GpuFault.NO_DRIVER: "install NVIDIA's driver, and give it to the container (--gpus all)",
+    GpuFault.NO_GPU: "check nvidia-smi and CUDA_VISIBLE_DEVICES",
+    GpuFault.PLAN_REFUSED: (
+        "build the plan again with 'echo-scp engines build'; "
+        "if it is refused again, this TensorRT does not support the GPU"
+    ),
+    GpuFault.OUT_OF_MEMORY: "raise analysis.gpu_memory_mb, or end what else uses the GPU (nvidia-smi)",
+    GpuFault.EXECUTION_FAILED: "see the kernel's log for NVRM Xid lines, and start the node again",
+}
+
+
+class GpuError(EngineError):
+    """The graphics processor cannot run an engine; the message ends with what to do."""
+
+    def __init__(self, fault: GpuFault, detail: str) -> None:
+        super().__init__(f"{detail}; {_GPU_REMEDIES[fault]}")
+        self.fault = fault
+        self.detail = detail
+
+
+class DownloadError(EchoScpError):
+    """A published file did not arrive whole, or is not the one that was asked for."""
+
+    retryable = True
 
 
 class InstanceError(EchoScpError):

@@ -10,7 +10,8 @@ from pathlib import Path
 from echo_scp.decode import read_instance
 from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.model import Instance
-from echo_scp.pipeline import Pipeline, Progress
+from echo_scp.pipeline import Pipeline, Progress, Request
+from echo_scp.report import ResultFile
 from echo_scp.report.results import RESULTS_NAME, results_json
 
 
@@ -51,10 +52,12 @@ def find_studies(paths: Iterable[Path]) -> tuple[tuple[StudyFiles, ...], tuple[S
 
 def analyse_study(pipeline: Pipeline, study: StudyFiles, out: Path, now: datetime, progress: Progress) -> None:
     """Analyse one study and write results.json, SR, SEG and pictures into `out`, which is made when absent."""
-    analysed = pipeline.analyse(study.study_instance_uid, 1, study.instances, progress)
+
+    def publish(file: ResultFile, content: bytes) -> None:
+        (out / file.name).write_bytes(content)
+
     out.mkdir(parents=True, exist_ok=True)
-    for file in (*pipeline.report(analysed.analysis, now), *analysed.pictures):
-        (out / file.name).write_bytes(file.content)
+    analysed = pipeline.analyse(Request(study.study_instance_uid, 1, study.instances, now), publish, progress)
     (out / RESULTS_NAME).write_text(results_json(analysed.analysis), encoding="utf-8")
 
 

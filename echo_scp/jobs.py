@@ -35,8 +35,8 @@ from echo_scp.errors import (
 )
 from echo_scp.metrics import DELIVERIES
 from echo_scp.model import EngineIdentity, Instance
-from echo_scp.pipeline import Pipeline, ResultFile
-from echo_scp.report import PredecessorReference
+from echo_scp.pipeline import Pipeline, Request
+from echo_scp.report import PredecessorReference, ResultFile
 from echo_scp.report.results import RESULTS_NAME, results_json
 from echo_scp.spool import Spool
 
@@ -184,7 +184,8 @@ class Work:
                 self._queue.schedule_analysis(uid, wait_s)
                 return None
             last = transaction.row("last_finished_run", study_instance_uid=uid)
-            fingerprint = inputs_sha256((str(row[1]) for row in inputs), self._pipeline.engines.identities)
+            digests = (str(row[1]) for row in inputs)
+            fingerprint = inputs_sha256(digests, self._pipeline.engines.identities, self._pipeline.settings)
             revision = 1 if last is None else cast(int, last[0]) + 1
             if last is not None and last[1] == fingerprint:
                 transaction.execute("study_unchanged", study_instance_uid=uid)
@@ -205,11 +206,12 @@ class Work:
     def _run(self, uid: str, run: _Run) -> None:
         revision, started_at = run.revision, run.started_at
         log.info("study.analysis_started", revision=revision, instances=len(run.paths))
-        analysed = self._pipeline.analyse(uid, revision, _read(run.paths))
-        objects = self._pipeline.report(analysed.analysis, started_at, run.predecessor)
         folder = self._spool.results_folder(uid, revision)
-        for file in (*objects, *analysed.pictures):
-            self._spool.write_result(folder / file.name, file.content)
+        analysed = self._pipeline.analyse(
+            Request(uid, revision, _read(run.paths), started_at, run.predecessor),
+            publish=lambda file, content: self._spool.write_result(folder / file.name, content),
+        )
+        objects = tuple(file for file in analysed.files if file.kind != "PNG")
         self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
         with self._database.transaction() as transaction:
             store_analysis(transaction, run.run_id, analysed.analysis)
@@ -272,13 +274,13 @@ class Work:
         level(f"delivery.{state}", sop_instance_uid=sop_instance_uid, destination=destination, detail=detail)
 
 
-def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity]) -> str:
+def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity], settings: str) -> str:
     """Return what stands for everything that a result depends on."""
-    lines = [*sorted(digests), *sorted(f"{engine.name} {engine.sha256}" for engine in engines), __version__]
+    lines = [*sorted(digests), *sorted(f"{engine.name} {engine.sha256}" for engine in engines), __version__, settings]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _read(paths: Iterable[Path]) -> list[Instance]:
+def _read(paths: Iterable[Path]) -> tuple[Instance, ...]:
     """Return the instances of a study; one that is DICOM no more is logged and left out. Raises StorageError."""
     instances = []
     for path in paths:
@@ -288,7 +290,7 @@ def _read(paths: Iterable[Path]) -> list[Instance]:
             raise StorageError(f"{path}: {error.detail}") from error
         except UnindexableFileError as error:
             log.error("instance.unreadable", path=str(path), detail=error.detail)
-    return instances
+    return tuple(instances)
 
 
 def _predecessor(transaction: Transaction, uid: str, revision: int) -> PredecessorReference | None:

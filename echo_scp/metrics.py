@@ -100,6 +100,11 @@ DELIVERIES = Counter(
 )
 QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue.", ("queue",))
 QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
+ENGINE_FALLBACKS = Counter(
+    "echo_scp_engine_fallbacks_total",
+    "Engines that run on the CPU because the graphics processor could not, by the task and why.",
+    ("task", "fault"),
+)
 
 ALL: tuple[Counter | Gauge | Histogram, ...] = (
     INSTANCES_RECEIVED,
@@ -112,6 +117,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     DELIVERIES,
     QUEUE_DEPTH,
     QUEUE_AGE,
+    ENGINE_FALLBACKS,
 )
 
 

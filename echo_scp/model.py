@@ -35,12 +35,18 @@ class View(StrEnum):
     OTHER = "other"
 
 
+MEASURED_VIEWS = (View.A4C, View.A2C)  # in which the long axis of the LV lies in the picture
+
+
 class Structure(StrEnum):
     """What a segmentation engine may outline."""
 
     LV_CAVITY = "lv_cavity"
     LV_MYOCARDIUM = "lv_myocardium"
     LEFT_ATRIUM = "left_atrium"
+    RIGHT_VENTRICLE = "right_ventricle"
+    INTERVENTRICULAR_SEPTUM = "interventricular_septum"
+    AORTIC_ROOT = "aortic_root"
 
 
 class Reason(StrEnum):
@@ -68,6 +74,8 @@ class Reason(StrEnum):
     SHORTER_THAN_A_BEAT = "shorter_than_a_beat"
     VIEW_NOT_MEASURED = "view_not_measured"
     NO_VENTRICLE = "no_ventricle"
+    NOT_APICAL = "not_apical"
+    UNTRUSTED_SEGMENTATION = "untrusted_segmentation"
     UNSTABLE_SEGMENTATION = "unstable_segmentation"
     NO_BEAT = "no_beat"
     NO_ELIGIBLE_CLIP = "no_eligible_clip"
@@ -87,6 +95,7 @@ class Flag(StrEnum):
     EF_OUT_OF_RANGE = "ef_out_of_range"
     IRREGULAR_RHYTHM = "irregular_rhythm"
     SINGLE_BEAT = "single_beat"
+    DOUBTFUL_SEGMENTATION = "doubtful_segmentation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +185,15 @@ class EngineIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ViewEstimate:
-    """The view of a clip; `confidence` is the calibrated probability of `view`, 0..1."""
+    """The view of a clip; `confidence` is the calibrated probability of `view`, 0..1.
+
+    `evidence` tells what the header says of the view and, where that and the network do not agree, what was made of it.
+    """
 
     view: View
     confidence: float
     probabilities: tuple[tuple[View, float], ...]
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,16 +265,36 @@ class ClipMeasurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number that a network gave for a clip, beside what was measured: the mean over `run_count` runs of its frames.
+
+    `unit` is UCUM's. `research` marks what no report may state as a finding.
+    """
+
+    name: str
+    value: float
+    unit: str
+    engine: EngineIdentity
+    research: bool
+    run_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClipAnalysis:
-    """Everything known of one instance: either a measurement, or the reason why there is none."""
+    """Everything known of one instance: either a measurement, or the reason why there is none.
+
+    `trust` is the Dice, 0..1, to be expected of the segmentation; None when it was not judged.
+    """
 
     instance: Instance
     clip: Clip | None = None
     view: ViewEstimate | None = None
     segmentation: Segmentation | None = None
+    trust: float | None = None
     measurement: ClipMeasurement | None = None
     not_assessed: NotAssessed | None = None
     notes: tuple[Note, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +335,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class StudyAnalysis:
-    """The result of a study revision, ready to be reported."""
+    """The result of a study revision, ready to be reported; `settings` are those that the numbers depend on."""
 
     study_instance_uid: str
     revision: int
@@ -310,3 +343,4 @@ class StudyAnalysis:
     result: StudyMeasurement | NotAssessed
     assessment: Assessment | None
     engines: tuple[EngineIdentity, ...]
+    settings: str = ""

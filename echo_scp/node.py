@@ -73,7 +73,9 @@ def serve(config: Config) -> None:
 def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | None]:
     """Start everything; yields None when `stop` was set while waiting for the database."""
     logs.configure(config.log.level, config.log.format)
-    load_engines(config.analysis)  # a wrong engine folder is told at once, not by the first study
+    # A wrong engine folder is told at once, not by the first study. On the processor: the GPU is the worker's, and a
+    # plan that is not built yet must not keep the node from receiving.
+    load_engines(config.analysis.model_copy(update={"runtime": "onnxruntime"})).close()
     with ExitStack() as stack:
         stack.enter_context(_only_node_in(config.data_folder))
         metrics.prepare(config.data_folder / "metrics")

@@ -1,162 +1,285 @@
 """The ordered stages: decode -> gate -> classify -> segment -> measure -> assess -> report.
 
-Only this file knows the order, the same for a study from the network and for a folder of files.
+Only this file knows the order, the same for a study from the network and for a folder of files. A study's instances go
+their way side by side; what comes out does not depend on that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from io import BytesIO
+from functools import partial
+from itertools import chain
 
 import cv2
 import structlog
-from pydicom import Dataset, dcmwrite
 
 from echo_scp.assess import assess
 from echo_scp.classify import classify
 from echo_scp.config import Config
-from echo_scp.decode import decode_clip
-from echo_scp.errors import InstanceError
+from echo_scp.decode import Cine, decode_all, decoded_pixels, open_cine
+from echo_scp.errors import EngineError, InstanceError
+from echo_scp.estimate import estimate
+from echo_scp.evidence import read_evidence, weigh
 from echo_scp.inference.catalogue import Engines
-from echo_scp.measure import measure_clip, measure_study
+from echo_scp.inference.engine import Engine
+from echo_scp.inference.shared import SharedEngine
+from echo_scp.kept import Finding, Findings, KeptResults
+from echo_scp.measure import measure_clip, measure_study, refuse_other_views
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
+    MEASURED_VIEWS,
     Assessment,
+    Clip,
     ClipAnalysis,
+    Estimate,
     Instance,
     NotAssessed,
     Reason,
     Sex,
     StudyAnalysis,
     StudyMeasurement,
+    View,
+    ViewEstimate,
 )
-from echo_scp.report import PredecessorReference, build_seg, build_sr, draw_summary
+from echo_scp.report import (
+    PredecessorReference,
+    ResultFile,
+    build_sr,
+    draw_summary,
+    encode,
+    object_file,
+    picture_file,
+    write_seg,
+)
+from echo_scp.schedule import Budget, each_in_order
 from echo_scp.segment import segment
+from echo_scp.trust import judge
+
+_THREADS = (os.cpu_count() or 1) + 1  # one of them waits for an engine at any time
+_BYTES_PER_PIXEL = 4  # frames and label maps, and what measuring and writing the SEG take beside them
+_MB = 1048576
 
 log = structlog.get_logger(__name__)
 
-Progress = Callable[[ClipAnalysis], None]
-
 
 @dataclass(frozen=True, slots=True)
-class ResultFile:
-    """One file that a study's analysis gives: a DICOM object (SR, SEG) or a picture (PNG)."""
+class Request:
+    """What is to be analysed; `now` is the only clock of the results."""
 
-    kind: str
-    name: str
-    content: bytes
-    sop_instance_uid: str = ""
-    series_instance_uid: str = ""
-    sop_class_uid: str = ""
+    study_instance_uid: str
+    revision: int
+    instances: tuple[Instance, ...]
+    now: datetime
+    predecessor: PredecessorReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysedStudy:
-    """A study's values, and its pictures, drawn while each clip's frames were in memory."""
+    """A study's values, and what was published of it: the SR, then SEG and picture of each measured clip."""
 
     analysis: StudyAnalysis
-    pictures: tuple[ResultFile, ...]
+    files: tuple[ResultFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A clip whose files are published."""
+
+    analysis: ClipAnalysis
+    files: tuple[ResultFile, ...] = ()
+
+
+Progress = Callable[[ClipAnalysis], None]
+Publish = Callable[[ResultFile, bytes], None]
 
 
 class Pipeline:
-    """The stages with their engines and settings."""
+    """The stages with their engines and settings. Several threads may each analyse a study at the same time."""
 
-    def __init__(self, config: Config, engines: Engines) -> None:
+    def __init__(self, config: Config, engines: Engines, kept: KeptResults | None = None) -> None:
+        """Remember findings in `kept`, where it is given. Memory is bounded over all studies in hand."""
+        analysis = config.analysis
         self._config = config
-        self._engines = engines
+        self._engines = _shared(engines, analysis.batch_frames)
+        self.settings = analysis.settings()
+        self._findings = Findings(kept, self.settings, f"research_use {config.report.research_use}")
+        self._budget = Budget(analysis.memory_mb * _MB)
 
     @property
     def engines(self) -> Engines:
         return self._engines
 
-    def analyse(
-        self,
-        study_instance_uid: str,
-        revision: int,
-        instances: Sequence[Instance],
-        progress: Progress = lambda analysis: None,
-    ) -> AnalysedStudy:
-        """Analyse every instance of a study in order of series and instance number; `progress` is called after each.
+    def analyse(self, request: Request, publish: Publish, progress: Progress = lambda analysis: None) -> AnalysedStudy:
+        """Analyse every instance of a study and publish its files; same instances, engines and `now`, same bytes.
 
-        Nothing in one instance stops the others: what cannot be analysed carries its reason.
+        Nothing in one instance stops the others: what cannot be analysed carries its reason. `publish` is called from
+        several threads, for SEG and picture of each measured clip and at last for the SR; what it raises ends the
+        analysis. `progress` is called in order of series and instance number. Raises EngineError when an engine was
+        exchanged meanwhile: nothing is reported under an engine that did not run.
         """
-        clips: list[ClipAnalysis] = []
-        pictures: list[ResultFile] = []
-        for instance in sorted(instances, key=_order):
-            analysis, picture = self._analyse_instance(instance)
-            pictures.extend(picture)
-            clips.append(_let_go(analysis))
-            _count(analysis)
-            progress(analysis)
-        result = measure_study(clips)
-        study = StudyAnalysis(
-            study_instance_uid=study_instance_uid,
-            revision=revision,
-            clips=tuple(clips),
-            result=result,
-            assessment=_assess(result, instances),
+        begun = self._begin(request)
+        run = partial(self._run, begun, request.now, publish)
+        done = []
+        for clip in each_in_order(run, [clip.instance for clip in begun.clips], _THREADS, "clip"):
+            done.append(clip)
+            _count(clip.analysis)
+            progress(clip.analysis)
+        if self._engines.identities != begun.engines:
+            raise EngineError("an engine was exchanged while the study was analysed")
+        study = _conclude(begun, [clip.analysis for clip in done])
+        files = tuple(chain.from_iterable(clip.files for clip in done))
+        with _stage("report"):
+            segs = [file.as_evidence(study.study_instance_uid) for file in files if file.kind == "SEG"]
+            sr = build_sr(study, segs, self._config.report, request.now, request.predecessor)
+            report, content = object_file("SR", sr), encode(sr)
+        publish(report, content)
+        self._findings.trim()
+        return AnalysedStudy(study, (report, *files))
+
+    def _begin(self, request: Request) -> StudyAnalysis:
+        """Return the study as far as it is known before anything is measured: all that its SEGs say of it."""
+        return StudyAnalysis(
+            study_instance_uid=request.study_instance_uid,
+            revision=request.revision,
+            clips=tuple(ClipAnalysis(instance) for instance in sorted(request.instances, key=_order)),
+            result=NotAssessed(Reason.NO_ELIGIBLE_CLIP, "no clip is analysed yet"),
+            assessment=None,
             engines=self._engines.identities,
+            settings=self.settings,
         )
-        return AnalysedStudy(study, tuple(pictures))
 
-    def report(
-        self, study: StudyAnalysis, now: datetime, predecessor: PredecessorReference | None = None
-    ) -> tuple[ResultFile, ...]:
-        """Build the SEG of every measured clip and the SR of the study; same values and `now`, same bytes."""
-        config = self._config.report
-        with STAGE_DURATION.time(stage="report"):
-            segs = [build_seg(clip, study, config, now) for clip in study.clips if clip.measurement is not None]
-            sr = build_sr(study, segs, config, now, predecessor)
-            return (_encode("SR", sr), *(_encode("SEG", seg) for seg in segs))
+    def _run(self, study: StudyAnalysis, now: datetime, publish: Publish, instance: Instance) -> _Done:
+        """Take one instance all the way; its bytes are free for another when its pixels are gone."""
+        with self._budget.hold(_bytes_in_hand(instance)):
+            try:
+                finding = self._findings.recall(instance, study.engines) or self._find(instance, study)
+                objects = tuple(self._objects(finding, study, now))
+            except InstanceError as error:
+                return _refused(instance, error.reason, error.detail)
+            except Exception:  # one instance, whatever is wrong with it, must not take the study's other clips with it
+                log.exception("clip.failed", sop_instance_uid=instance.sop_instance_uid)
+                return _refused(instance, Reason.INTERNAL_ERROR, "an internal error; see the log")
+            for file, content in objects:
+                publish(file, content)
+            return _Done(replace(finding.analysis, segmentation=None), tuple(file for file, _ in objects))
 
-    def _analyse_instance(self, instance: Instance) -> tuple[ClipAnalysis, tuple[ResultFile, ...]]:
-        """Return the analysis and, when the clip was measured, its picture."""
-        try:
-            analysis = self._measure(instance)
-            return analysis, self._draw(analysis)
-        except InstanceError as error:
-            return ClipAnalysis(instance, not_assessed=NotAssessed(error.reason, error.detail)), ()
-        except Exception:  # one instance, whatever is wrong with it, must not take the study's other clips with it
-            log.exception("clip.failed", sop_instance_uid=instance.sop_instance_uid)
-            refusal = NotAssessed(Reason.INTERNAL_ERROR, "an internal error; see the log")
-            return ClipAnalysis(instance, not_assessed=refusal), ()
-
-    def _measure(self, instance: Instance) -> ClipAnalysis:
+    def _find(self, instance: Instance, study: StudyAnalysis) -> Finding:
+        """Analyse one instance; raises InstanceError when it is nothing to ask an engine about."""
+        decision = self._engines.view.manifest.decision
         with _stage("decode"):
-            clip = decode_clip(instance, self._config.analysis)
+            cine = open_cine(instance, self._config.analysis, decision.frames_per_clip if decision else 1)
         with _stage("classify"):
-            view = classify(clip, self._engines.view)
-        analysis = ClipAnalysis(instance, clip=clip, view=view, notes=clip.notes)
-        measurable = self._engines.segmentation.manifest.views
-        if view.view not in measurable:
-            guess, probability = max(view.probabilities, key=lambda item: item[1])
-            detail = f"taken for {view.view} ({guess} {probability:.2f}); measured are {', '.join(measurable)}"
-            return replace(analysis, not_assessed=NotAssessed(Reason.VIEW_NOT_MEASURED, detail))
-        with _stage("segment"):
-            segmentation = segment(clip, self._engines.segmentation, self._config.analysis.batch_frames)
-        with _stage("measure"):
-            outcome = measure_clip(clip, segmentation)
-        if isinstance(outcome, NotAssessed):
-            return replace(analysis, segmentation=segmentation, not_assessed=outcome)
-        return replace(analysis, segmentation=segmentation, measurement=outcome, notes=(*clip.notes, *outcome.notes))
+            view = self._classify(cine.preview)
+        finding = self._measure(cine, view)
+        if self._engines.identities == study.engines:
+            with _stage("keep"):
+                self._findings.remember(instance, study.engines, finding)
+        return finding
 
-    def _draw(self, analysis: ClipAnalysis) -> tuple[ResultFile, ...]:
-        if analysis.measurement is None:
-            return ()
+    def _classify(self, preview: Clip) -> ViewEstimate:
+        engine = self._engines.view
+        estimate = classify(preview, engine)
+        threshold = engine.manifest.decision.threshold if engine.manifest.decision else 0.0
+        return weigh(estimate, read_evidence(preview.instance.header), threshold)
+
+    def _measure(self, cine: Cine, view: ViewEstimate) -> Finding:
+        analysis = ClipAnalysis(cine.preview.instance, clip=_without_pixels(cine.preview), view=view)
+        analysis = replace(analysis, notes=cine.preview.notes)
+        segmentation, estimators = self._engines.segmentation_of(view.view), self._engines.estimators_of(view.view)
+        if segmentation is None:
+            analysis = replace(analysis, not_assessed=_not_measured(view, self._engines))
+        if segmentation is None and not estimators:
+            return Finding(analysis)
+        with _stage("decode"):
+            clip = decode_all(cine)
+        analysis = replace(analysis, clip=clip)
+        analysis = analysis if segmentation is None else self._outline(analysis, segmentation)
+        analysis = self._estimate(analysis, estimators)
+        picture = b"" if analysis.measurement is None else self._draw(analysis)
+        return Finding(replace(analysis, clip=_without_pixels(clip)), picture)
+
+    def _estimate(self, analysis: ClipAnalysis, engines: Sequence[Engine]) -> ClipAnalysis:
+        """Return the analysis with what networks say of the clip directly, unless it shows another view after all."""
+        clip, refusal = analysis.clip, analysis.not_assessed
+        assert clip is not None  # the caller decoded it
+        if refusal is not None and refusal.reason is Reason.NOT_APICAL:
+            return analysis
+        found: list[Estimate] = []
+        for engine in engines:
+            with _stage("estimate"):
+                found.extend(estimate(clip, analysis.measurement, engine, self._config.analysis.batch_frames))
+        return replace(analysis, estimates=tuple(found))
+
+    def _outline(self, analysis: ClipAnalysis, engine: Engine) -> ClipAnalysis:
+        """Return the analysis with a measurement and the label maps that it rests on, or with the reason why not."""
+        clip = analysis.clip
+        assert clip is not None  # the caller decoded it
+        with _stage("segment"):
+            segmentation = segment(clip, engine, self._config.analysis.batch_frames)
+        with _stage("measure"):
+            outcome = refuse_other_views(clip, segmentation) or measure_clip(clip, segmentation)
+        if isinstance(outcome, NotAssessed):
+            return replace(analysis, not_assessed=outcome)
+        with _stage("trust"):  # last: it asks the engine again
+            trust = judge(clip, segmentation, engine)
+        analysis = replace(analysis, trust=None if trust is None else trust.score)
+        if trust is not None and trust.not_assessed is not None:
+            return replace(analysis, not_assessed=trust.not_assessed)
+        notes = (*analysis.notes, *(trust.notes if trust else ()), *outcome.notes)
+        return replace(analysis, segmentation=segmentation, measurement=outcome, notes=notes)
+
+    def _draw(self, analysis: ClipAnalysis) -> bytes:
         with _stage("draw"):
             picture = draw_summary(analysis, research_use=self._config.report.research_use)
             ok, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         if not ok:
             raise ValueError("OpenCV could not encode a PNG")
-        uid = analysis.instance.sop_instance_uid
-        return (ResultFile("PNG", f"{uid}.png", png.tobytes(), uid),)
+        return png.tobytes()
+
+    def _objects(self, finding: Finding, study: StudyAnalysis, now: datetime) -> Iterator[tuple[ResultFile, bytes]]:
+        """Yield the SEG and the picture of a measured clip."""
+        if finding.analysis.measurement is None:
+            return
+        with _stage("report"):
+            yield write_seg(finding.analysis, study, self._config.report, now)
+        yield picture_file(finding.analysis.instance.sop_instance_uid), finding.picture
+
+
+def _shared(engines: Engines, batch_frames: int) -> Engines:
+    """Return the engines for any thread; those that see clips take as many at once as have so many frames."""
+
+    def share(engine: Engine) -> Engine:
+        manifest = engine.manifest
+        frames = manifest.sampling.frames if manifest.sampling and manifest.input.layout == "NCTHW" else 1
+        return SharedEngine(engine, max(1, batch_frames // frames))
+
+    return Engines(share(engines.view), share(engines.segmentation), tuple(map(share, engines.additional)))
+
+
+def _not_measured(view: ViewEstimate, engines: Engines) -> NotAssessed:
+    """Say what the clip was taken for, what is measured, and whether any engine at all is there for the view."""
+    guess, probability = max(view.probabilities, key=lambda item: item[1])
+    measured = ", ".join(known for known in MEASURED_VIEWS if engines.segmentation_of(known))
+    detail = f"taken for {view.view} ({guess} {probability:.2f}); measured are {measured}"
+    if view.view is not View.OTHER and not any(view.view in engine.manifest.views for engine in engines.segmentations):
+        detail = f"{detail}; no engine for {view.view}"
+    detail = f"{detail}; {view.evidence}" if view.evidence else detail
+    return NotAssessed(Reason.VIEW_NOT_MEASURED, detail)
 
 
 def _stage(name: str) -> AbstractContextManager[None]:
     return STAGE_DURATION.time(stage=name)
+
+
+def _bytes_in_hand(instance: Instance) -> int:
+    """Return how much memory an instance takes on its way: its file, and what is made of its pixels."""
+    with suppress(OSError):  # whoever reads the file says what is wrong with it
+        return instance.path.stat().st_size + _BYTES_PER_PIXEL * decoded_pixels(instance.header)
+    return 0
 
 
 def _order(instance: Instance) -> tuple[int, int, str]:
@@ -171,13 +294,12 @@ def _integer(value: object) -> int:
         return 0
 
 
-def _let_go(analysis: ClipAnalysis) -> ClipAnalysis:
-    """Drop the pixels that no later stage reads: a study of many clips would not fit into memory otherwise."""
-    if analysis.clip is None:
-        return analysis
-    clip = replace(analysis.clip, frames=analysis.clip.frames[:0].copy())
-    segmentation = analysis.segmentation if analysis.measurement is not None else None
-    return replace(analysis, clip=clip, segmentation=segmentation)
+def _without_pixels(clip: Clip) -> Clip:
+    return replace(clip, frames=clip.frames[:0].copy())
+
+
+def _refused(instance: Instance, reason: Reason, detail: str) -> _Done:
+    return _Done(ClipAnalysis(instance, not_assessed=NotAssessed(reason, detail)))
 
 
 def _count(analysis: ClipAnalysis) -> None:
@@ -187,20 +309,18 @@ def _count(analysis: ClipAnalysis) -> None:
     )
 
 
-def _assess(result: StudyMeasurement | NotAssessed, instances: Sequence[Instance]) -> Assessment | None:
+def _conclude(begun: StudyAnalysis, clips: Sequence[ClipAnalysis]) -> StudyAnalysis:
+    """Return the study's result, from its clips."""
+    result = measure_study(clips)
+    assessment = _assess(result, [clip.instance for clip in clips])
+    return replace(begun, clips=tuple(clips), result=result, assessment=assessment)
+
+
+def _assess(result: StudyMeasurement | NotAssessed, instances: Iterable[Instance]) -> Assessment | None:
     return None if isinstance(result, NotAssessed) else assess(result, _sex(instances))
 
 
-def _sex(instances: Sequence[Instance]) -> Sex | None:
+def _sex(instances: Iterable[Instance]) -> Sex | None:
     """Return the patient's sex when every instance that tells it agrees."""
     told = {str(instance.header.get("PatientSex", "") or "").strip().upper() for instance in instances} - {""}
     return Sex(told.pop()) if len(told) == 1 and told <= set(Sex) else None
-
-
-def _encode(kind: str, dataset: Dataset) -> ResultFile:
-    buffer = BytesIO()
-    dcmwrite(buffer, dataset, enforce_file_format=True)
-    uid = str(dataset.SOPInstanceUID)
-    return ResultFile(
-        kind, f"{kind}-{uid}.dcm", buffer.getvalue(), uid, str(dataset.SeriesInstanceUID), str(dataset.SOPClassUID)
-    )

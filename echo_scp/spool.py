@@ -5,6 +5,7 @@
     store            <study>/<series>/<instance>-<digest>.dcm
     quarantine       spooled files that cannot be placed in a study, with their reason; never deleted
     results          <study>/<revision>/
+    kept             what was found in single clips, for the next revision of their study; may be deleted at any time
 
 Durable means: the file was fsynced, then got its name, then the folder that holds the name was fsynced.
 """
@@ -126,6 +127,7 @@ class Spool:
         self._store = data_folder / "store"
         self._quarantine = data_folder / "quarantine"
         self._results = data_folder / "results"
+        self._kept = data_folder / "kept"
         self._reserve_bytes = reserve_disk_mb * 1024 * 1024
         with _storage_errors():
             data_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -212,6 +214,11 @@ class Spool:
     def results_folder(self, study_instance_uid: str, revision: int) -> Path:
         """Name the folder of the objects that one revision of a study produced."""
         return self._results / _component(study_instance_uid) / f"{revision:04d}"
+
+    @property
+    def kept_folder(self) -> Path:
+        """The folder of what was found in single clips; made by who writes there."""
+        return self._kept
 
     def write_result(self, path: Path, content: bytes) -> None:
         """Write a result object durably, whole or not at all; an earlier one is replaced. Raises StorageError."""

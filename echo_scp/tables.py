@@ -58,6 +58,16 @@ def remark_lines(results: Results) -> Iterator[str]:
             yield f"  [dim]{escape(_number(clip))}: {escape(remark)}[/]"
 
 
+def estimate_lines(results: Results) -> Iterator[str]:
+    """Yield, per instance, what networks said of it directly, beside what was measured."""
+    for clip in results["instances"]:
+        for found in clip["estimates"]:
+            name, unit = found["name"].replace("_", " "), "" if found["unit"] == "1" else f" {found['unit']}"
+            mark = ", [bold]research[/]" if found["research"] else ""
+            value = f"{name} {found['value']:.4g}{unit}" if found["value"] is not None else f"{name} -"
+            yield f"  {escape(_number(clip))}: {escape(value)} [dim]({escape(found['engine'])}{mark})[/]"
+
+
 def study_lines(results: Results) -> Iterator[str]:
     """Yield the headline and the grades."""
     result = results["result"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from echo_scp.database.connection import Database
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError
 from echo_scp.inference.catalogue import load_engines
 from echo_scp.jobs import ANALYSE_QUEUE, ANALYSE_STUDY, DELIVER_OBJECT, DELIVER_QUEUE, JobQueue, Work
+from echo_scp.kept import KeptResults
 from echo_scp.pipeline import Pipeline
 from echo_scp.spool import Spool
 
@@ -39,12 +41,19 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
 
     Raises ManifestError or EngineError when the configured engines cannot be used.
     """
+    os.nice(config.work.niceness)  # a sender waits for the receiver, nobody for us; threads to come inherit it
     engines = load_engines(config.analysis)
     spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
     with Database(url) as database, JobQueue(url) as queue:
-        work = Work(config, database, queue, spool, Pipeline(config, engines))
+        work = Work(config, database, queue, spool, Pipeline(config, engines, _kept(config, spool)))
         asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database), alone=alone))
     log.info("worker.stopped")
+
+
+def _kept(config: Config, spool: Spool) -> KeptResults | None:
+    if config.analysis.kept_mb == 0:
+        return None
+    return KeptResults(spool.kept_folder, config.analysis.kept_mb * 1048576, spool.require_space)
 
 
 async def _run(

@@ -1,4 +1,4 @@
-"""What tests of several folders share: DCMTK as the other side, free ports."""
+"""What tests of several folders share: DCMTK as the other side, free ports, whether there is a GPU."""
 
 from __future__ import annotations
 
@@ -6,15 +6,37 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from hypothesis import settings
+
+from echo_scp.errors import GpuError
+from echo_scp.inference.building import load_tensorrt
+from echo_scp.inference.device import open_device, probe_gpu
 
 # A loaded machine makes a slow example, not a wrong one.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 Dcmtk = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none, with the reason."""
+    if item.get_closest_marker("gpu") is not None and (reason := _why_no_gpu()):
+        pytest.skip(reason)
+
+
+@cache
+def _why_no_gpu() -> str:
+    try:
+        probe_gpu()
+        load_tensorrt()
+        open_device().close()
+    except GpuError as error:
+        return f"no GPU for this test: {error.detail}"
+    return ""
 
 
 @pytest.fixture

@@ -16,13 +16,28 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"config", "metrics", "logs"}),
     frozenset({"spool", "database", "inference"}),
-    frozenset({"decode", "classify", "segment", "measure", "assess", "report", "deliver", "phantom"}),
-    frozenset({"pipeline"}),
+    frozenset(
+        {
+            "decode",
+            "classify",
+            "evidence",
+            "segment",
+            "trust",
+            "estimate",
+            "measure",
+            "assess",
+            "report",
+            "deliver",
+            "phantom",
+        }
+    ),
+    frozenset({"kept", "schedule"}),
+    frozenset({"pipeline", "imports"}),
     frozenset({"receive", "jobs", "index", "folder", "web"}),
     frozenset({"worker"}),
     frozenset({"node"}),
-    frozenset({"tables"}),
-    frozenset({"demo"}),
+    frozenset({"tables", "progress"}),
+    frozenset({"demo", "commands"}),
     frozenset({"cli"}),
 )
 HOMES = {
@@ -32,12 +47,16 @@ HOMES = {
     "procrastinate": {"jobs", "worker"},
     "highdicom": {"report"},
     "onnxruntime": {"inference"},
+    "onnx": {"inference"},
+    "cuda": {"inference"},
+    "pycuda": {"inference"},
     "prometheus_client": {"metrics"},
     "starlette": {"web"},
     "uvicorn": {"web"},
-    "typer": {"cli"},
-    "rich": {"cli", "demo", "tables"},
-    "torch": set(),
+    "typer": {"cli", "commands"},
+    "rich": {"cli", "commands", "demo", "tables", "progress"},
+    "torch": {"imports"},
+    "tensorflow": set(),
 }
 
 

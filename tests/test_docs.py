@@ -74,6 +74,12 @@ def test_every_command_is_in_the_readme():
     assert all(f"echo-scp {name}" in readme or f"make {name}" in readme for name in get_command(app).commands)
 
 
+@pytest.mark.parametrize("name", get_command(app).commands["engines"].commands)
+def test_every_engines_command_is_explained(name):
+    """docs/engines.md has a row per command."""
+    assert f"| `echo-scp engines {name}" in (ROOT / "docs" / "engines.md").read_text()
+
+
 def test_links_between_documents_lead_somewhere():
     """Every relative link of the README and of docs/ names a file."""
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):

@@ -48,6 +48,12 @@ def frame_count(ds: Dataset) -> int:
     return 1 if count is None else count
 
 
+def decoded_pixels(ds: Dataset) -> int:
+    """Return Rows x Columns x Frames as far as the header tells them, for any header."""
+    rows, columns = (tags.whole_number(ds, keyword) or 0 for keyword in ("Rows", "Columns"))
+    return max(0, rows * columns * frame_count(ds))
+
+
 def _not_an_image(ds: Dataset, config: AnalysisConfig) -> str | None:
     """Refuse the standard's classes without images (SR, PDF, waveform, raw data); a private class may hold one."""
     sop_class = _sop_class(ds)

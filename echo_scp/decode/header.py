@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 import zlib
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from echo_scp.decode import tags
 from echo_scp.decode.bounds import read_header
+from echo_scp.decode.quiet import quiet
 from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.model import Instance, Reason
 
@@ -43,8 +43,7 @@ def read_instance(path: Path) -> Instance:
     is read too. Raises UnindexableFileError when the file is not DICOM or says to which study, series and instance it
     belongs incompletely, InstanceError when the operating system cannot read it.
     """
-    with warnings.catch_warnings():  # odd values are what this function is for; they are no news
-        warnings.simplefilter("ignore")
+    with quiet():
         header = _parse(path)
         _settle(header)
     missing = [tags.name(keyword) for keyword in _IDENTITY if not str(header.get(keyword) or "").strip()]

@@ -21,20 +21,24 @@ class JpegError(ValueError):
     """A JPEG stream is not what the header says; the frame number is 1-based."""
 
 
-def decode_luminance(streams: Sequence[bytes], rows: int, columns: int, rgb: bool) -> Frames:
-    """Return (T, rows, columns). `rgb`: what the header says of streams that do not tell their own colour space.
+def decode_luminance(
+    streams: Sequence[bytes], rows: int, columns: int, rgb: bool, wanted: Sequence[int] | None = None
+) -> Frames:
+    """Return (T, rows, columns), of all streams or of those with the `wanted` indices.
 
-    Runs one thread per core; the decoder releases the GIL. Raises JpegError, ValueError.
+    `rgb`: what the header says of streams that do not tell their own colour space. Runs one thread per core; the
+    decoder releases the GIL. Raises JpegError, ValueError.
     """
-    frames = np.empty((len(streams), rows, columns), dtype=np.uint8)
+    indices = range(len(streams)) if wanted is None else wanted
+    frames = np.empty((len(indices), rows, columns), dtype=np.uint8)
 
-    def decode(index: int) -> None:
+    def decode(index: int, frame: NDArray[np.uint8]) -> None:
         stream = streams[index]
         _check_size(stream, index + 1, rows, columns)
-        frames[index] = simplejpeg.decode_jpeg(_tell_colour_space(stream, rgb), colorspace="GRAY")[..., 0]
+        simplejpeg.decode_jpeg(_tell_colour_space(stream, rgb), colorspace="GRAY", buffer=frame)
 
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="jpeg") as pool:
-        for _ in pool.map(decode, range(len(streams))):
+        for _ in pool.map(decode, indices, frames):
             pass
     return frames
 

@@ -5,8 +5,7 @@ JPEG with 8 bits goes to libjpeg-turbo, all else through pydicom's decoders, fra
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
@@ -25,6 +24,8 @@ from echo_scp.decode.chroma import Colours
 from echo_scp.decode.gate import frame_count
 from echo_scp.decode.greyscale import eight_bits, grey_table, luminance, palette_table
 from echo_scp.decode.jpeg import decode_colour, decode_luminance, has_colour
+from echo_scp.decode.quiet import quiet
+from echo_scp.decode.spread import spread
 from echo_scp.errors import InstanceError
 from echo_scp.model import Flag, Frames, Instance, Note, Reason
 
@@ -34,23 +35,23 @@ _PIXEL_DATA_TAG = 0x7FE00010
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """All frames (T, H, W) in luminance, some of them in colour; None when the picture has no colour at all."""
+    """Frames (T, H, W) in luminance, some in colour; None when none were asked for or the picture has no colour."""
 
     frames: Frames
     colours: Colours | None
     notes: tuple[Note, ...] = ()
 
 
-def read_pixels(instance: Instance) -> Pixels:
-    """Decode the frames of an instance whose header passed the gate.
+def read_pixels(instance: Instance, wanted: Sequence[int] | None = None, *, in_colour: bool = True) -> Pixels:
+    """Decode an instance whose header passed the gate: all of its frames, or those with the `wanted` indices.
 
-    Raises InstanceError: NO_PIXEL_DATA, TRUNCATED_PIXEL_DATA, UNSUPPORTED_TRANSFER_SYNTAX, UNSUPPORTED_PIXEL_FORMAT,
-    UNDECODABLE.
+    `in_colour` adds samples in colour, spread over the whole clip. Raises InstanceError: NO_PIXEL_DATA,
+    TRUNCATED_PIXEL_DATA, UNSUPPORTED_TRANSFER_SYNTAX, UNSUPPORTED_PIXEL_FORMAT, UNDECODABLE.
     """
     try:
-        with warnings.catch_warnings():  # what pydicom repairs or doubts on the way is judged by the result
-            warnings.simplefilter("ignore")
-            return _decode(_complete(instance.path, read_whole(instance.path, instance.header)))
+        with quiet():  # what pydicom repairs or doubts on the way is judged by the result
+            ds = _complete(instance.path, read_whole(instance.path, instance.header))
+            return _decode(ds, wanted, in_colour=in_colour)
     except InstanceError:
         raise
     except OSError as error:
@@ -85,7 +86,7 @@ def _ends_in_pixel_data(path: Path) -> bool:
         return file.read(4) in (_PIXEL_DATA_TAG.to_bytes(4, "big"), b"\xe0\x7f\x10\x00")
 
 
-def _decode(ds: Dataset) -> Pixels:
+def _decode(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) -> Pixels:
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     _check_format(ds, syntax)
     if syntax.is_encapsulated:
@@ -93,10 +94,10 @@ def _decode(ds: Dataset) -> Pixels:
         for number, stream in enumerate(streams, start=1):
             require_plausible_stream(stream, number, ds)
         if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and ds.BitsAllocated == 8:
-            return _from_jpeg(ds, streams)
+            return _from_jpeg(ds, streams, wanted, in_colour=in_colour)
     else:
         _conform_native(ds)
-    return _from_arrays(ds, iter_pixels(ds))
+    return _from_arrays(ds, wanted, in_colour=in_colour)
 
 
 def _check_format(ds: Dataset, syntax: UID) -> None:
@@ -147,30 +148,39 @@ def _conform_native(ds: Dataset) -> None:
         ds.PhotometricInterpretation = "YBR_FULL"
 
 
-def _from_jpeg(ds: Dataset, streams: list[bytes]) -> Pixels:
+def _from_jpeg(ds: Dataset, streams: list[bytes], wanted: Sequence[int] | None, *, in_colour: bool) -> Pixels:
     rgb = ds.PhotometricInterpretation == "RGB"
-    frames = decode_luminance(streams, ds.Rows, ds.Columns, rgb)
+    frames = decode_luminance(streams, ds.Rows, ds.Columns, rgb, wanted)
     if ds.PhotometricInterpretation == "MONOCHROME1":
         np.subtract(255, frames, out=frames)
-    if not has_colour(streams[0]):
+    if not (in_colour and has_colour(streams[0])):
         return Pixels(frames, None)
-    return Pixels(frames, np.stack([decode_colour(streams[index], rgb) for index in _samples(len(streams))]))
+    samples = spread(len(streams), _COLOUR_SAMPLES)
+    return Pixels(frames, np.stack([decode_colour(streams[index], rgb) for index in samples]))
 
 
-def _from_arrays(ds: Dataset, arrays: Iterator[NDArray[np.integer]]) -> Pixels:
+def _from_arrays(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) -> Pixels:
     count = frame_count(ds)
-    frames = np.empty((count, ds.Rows, ds.Columns), dtype=np.uint8)
-    wanted = set(_samples(count))
     render = _Renderer(ds)
+    samples = spread(count, _COLOUR_SAMPLES) if in_colour and render.has_colour else ()
+    places = {index: place for place, index in enumerate(range(count) if wanted is None else wanted)}
+    frames = np.empty((len(places), ds.Rows, ds.Columns), dtype=np.uint8)
     colours = []
-    for index, array in enumerate(islice(arrays, count)):
-        frames[index] = render.grey(array)
-        if index in wanted and render.has_colour:
+    for index, array in _arrays(ds, None if wanted is None else sorted({*wanted, *samples})):
+        if index in places:
+            frames[places[index]] = render.grey(array)
+        if index in samples:
             colours.append(render.colour(array))
     if ds.BitsStored > 8:
         note = Note(Flag.BITS_REDUCED, f"Bits Stored (0028,0101) is {ds.BitsStored}, reduced to 8")
         return Pixels(frames, np.stack(colours) if colours else None, (note,))
     return Pixels(frames, np.stack(colours) if colours else None)
+
+
+def _arrays(ds: Dataset, wanted: list[int] | None) -> Iterator[tuple[int, NDArray[np.integer]]]:
+    """Yield index and stored values of all frames or of the wanted ones; more than Number of Frames are left out."""
+    indices = range(frame_count(ds)) if wanted is None else wanted
+    return zip(indices, iter_pixels(ds, indices=wanted), strict=False)
 
 
 class _Renderer:
@@ -206,10 +216,6 @@ def _patterns(array: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     unsigned: NDArray[np.unsignedinteger] = native.view(f"uint{8 * native.dtype.itemsize}")
     return unsigned
-
-
-def _samples(count: int) -> list[int]:
-    return sorted({round(index) for index in np.linspace(0, count - 1, _COLOUR_SAMPLES)})
 
 
 def _summary(error: Exception) -> str:

@@ -57,6 +57,13 @@ def tissue_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
     return tuple(kept)
 
 
+def is_placed_by_header(ds: Dataset) -> bool:
+    """Tell whether `place_region` needs no pixels: the header lists a 2D tissue region that the picture can hold."""
+    rows, columns = (tags.whole_number(ds, keyword) or 0 for keyword in ("Rows", "Columns"))
+    regions = tissue_regions(ds)
+    return bool(regions) and _holds(Box(0, 0, columns, rows), regions[0])
+
+
 def place_region(ds: Dataset, frames: Frames) -> tuple[Region, tuple[Note, ...]]:
     """Return the 2D region of the clip and what a reader should know of its calibration.
 
@@ -70,10 +77,14 @@ def place_region(ds: Dataset, frames: Frames) -> tuple[Region, tuple[Note, ...]]
             Note(Flag.NO_CALIBRATION, "the region was found by its motion; nothing tells the size of its pixels"),
         )
     screen = Box(0, 0, frames.shape[2], frames.shape[1])
-    if screen.grown(_OVERHANG_PX, _OVERHANG_PX).contains(regions[0].box):
+    if _holds(screen, regions[0]):
         spacing, notes = _spacing(regions[0], 1)
         return _region(regions[0].box.intersection(screen), spacing), notes
     return _place_overhanging(regions[0], screen, _moving_sector(frames))
+
+
+def _holds(screen: Box, region: ListedRegion) -> bool:
+    return screen.grown(_OVERHANG_PX, _OVERHANG_PX).contains(region.box)
 
 
 def _listed(item: Dataset) -> ListedRegion | None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echo_scp.decode.box import Box
+from echo_scp.decode.spread import spread
 from echo_scp.model import Frames
 
 _SAMPLES = 24  # frames looked at, spread over the clip
@@ -33,9 +34,14 @@ def find_sectors(frames: Frames) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
+def motion_samples(count: int) -> tuple[int, ...]:
+    """Return the indices, of `count` frames, of those that `find_sectors` looks at; given these alone it sees all."""
+    return spread(count, _SAMPLES)
+
+
 def _moving(frames: Frames, scale: float) -> NDArray[np.bool_]:
     """Return which pixels of the scaled-down screen change over time, without thin structures."""
-    chosen = np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))
+    chosen = motion_samples(len(frames))
     small = np.stack(
         [cv2.resize(frames[i], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for i in chosen]
     ).astype(np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echo_scp.inference.manifest import Manifest
+from echo_scp.model import EngineIdentity
 
 Batch = NDArray[np.float32]  # (N, 1, S, S) into an engine; (N, K, S, S) or (N, K) out of it
 
@@ -20,6 +21,15 @@ class Engine(Protocol):
         """What the network is, takes and gives."""
         ...
 
+    @property
+    def identity(self) -> EngineIdentity:
+        """Which artefact runs."""
+        ...
+
     def run(self, batch: Batch) -> Batch:
         """Return the logits of `batch`; raises EngineError when the runtime fails or the shape is wrong."""
+        ...
+
+    def close(self) -> None:
+        """Give memory and threads back; nothing runs afterwards."""
         ...

@@ -40,6 +40,7 @@ class Scanner:
     attenuation_db: float = 8.0
     dropout: float = 0.5
     clutter: float = 0.5
+    decorrelation: float = 0.0  # share of the speckle that is new on each frame
     seed: int = 0
 
     @property
@@ -91,6 +92,7 @@ class _Beam:
         self._depth = depth
         self._polar = (depth * np.sin(angle), depth * np.cos(angle))
         self._texture = rng.standard_normal((2, TEXTURE_SIZE, TEXTURE_SIZE)).astype(np.float32)
+        self._fresh = np.random.default_rng((scanner.seed, 1))
         self._shadow = _smooth_columns(rng, scanner.dropout)
         self._haze = _smooth_field(rng) * scanner.clutter
         self._picture, self._inside, self._to_polar = self._scan_conversion()
@@ -99,6 +101,7 @@ class _Beam:
         """Return one frame and its labels, each (rows, columns)."""
         anatomy = _Anatomy(heart, cavity)
         amplitude = anatomy.echogenicity(*self._polar)
+        self._decorrelate()
         re, im = (self._scatter(part, anatomy, reference) * amplitude for part in self._texture)
         envelope = np.hypot(_blur(re), _blur(im)) * self._shadow
         envelope += self._haze * 0.05 * np.exp(-self._depth / 30)
@@ -106,6 +109,13 @@ class _Beam:
         labels = anatomy.labels(*self._picture)
         labels[~self._inside] = BACKGROUND
         return np.where(self._inside, frame, 0).astype(np.uint8), labels
+
+    def _decorrelate(self) -> None:
+        """Replace a share of the scatterers' power, as blood and motion out of the plane do."""
+        share = np.float32(self._scanner.decorrelation)
+        if share > 0:
+            fresh = self._fresh.standard_normal(self._texture.shape, dtype=np.float32)
+            self._texture = np.sqrt(1 - share) * self._texture + np.sqrt(share) * fresh
 
     def _scatter(self, texture: Field, anatomy: _Anatomy, reference: Cavity) -> Field:
         x, y = anatomy.material(*self._polar, reference)

@@ -39,6 +39,9 @@ STRUCTURES: Mapping[Structure, Code] = MappingProxyType(
         Structure.LV_CAVITY: codes.SCT.LeftVentricle,
         Structure.LV_MYOCARDIUM: codes.SCT.LeftVentricleMyocardium,
         Structure.LEFT_ATRIUM: codes.SCT.LeftAtrium,
+        Structure.RIGHT_VENTRICLE: codes.SCT.RightVentricle,
+        Structure.INTERVENTRICULAR_SEPTUM: codes.SCT.InterventricularSeptum,
+        Structure.AORTIC_ROOT: codes.SCT.AorticRoot,
     }
 )
 """Segmented property types (PS3.16 CID 7151 and 12305)."""

@@ -10,6 +10,7 @@ from echo_scp.model import (
     Beat,
     ClipAnalysis,
     ClipMeasurement,
+    Estimate,
     NotAssessed,
     StudyAnalysis,
     StudyMeasurement,
@@ -66,8 +67,11 @@ def _clip(clip: ClipAnalysis) -> JsonObject:
         "view": view and view.view,
         "view_confidence": view and _number(view.confidence, 3),
         "view_probabilities": {label: _number(p, 3) for label, p in view.probabilities} if view else None,
+        "view_evidence": (view and view.evidence) or None,
+        "segmentation_trust": _number(clip.trust, 3),
         "not_assessed": _refusal(clip.not_assessed) if clip.not_assessed is not None else None,
         "measurement": _measurement(clip.measurement) if clip.measurement is not None else None,
+        "estimates": [_estimate(estimate) for estimate in clip.estimates],
         "flags": [{"flag": note.flag, "detail": note.detail} for note in clip.notes],
     }
 
@@ -94,6 +98,17 @@ def _measurement(measured: ClipMeasurement) -> JsonObject:
         "beats": [_beat(beat) for beat in measured.beats],
         "volume_curve_unit": "mL" if measured.calibrated else "%",
         "volume_curve": [_number(float(value), 2) for value in measured.volume_curve],
+    }
+
+
+def _estimate(estimate: Estimate) -> JsonObject:
+    return {
+        "name": estimate.name,
+        "value": _number(estimate.value, 3),
+        "unit": estimate.unit,
+        "engine": f"{estimate.engine.name} {estimate.engine.version}",
+        "run_count": estimate.run_count,
+        "research": estimate.research,
     }
 
 

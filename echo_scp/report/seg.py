@@ -32,6 +32,9 @@ SEGMENT_LABELS = {
     Structure.LV_CAVITY: "LV cavity",
     Structure.LV_MYOCARDIUM: "LV myocardium",
     Structure.LEFT_ATRIUM: "Left atrium",
+    Structure.RIGHT_VENTRICLE: "Right ventricle",
+    Structure.INTERVENTRICULAR_SEPTUM: "Interventricular septum",
+    Structure.AORTIC_ROOT: "Aortic root",
 }
 SERIES_NUMBER_OFFSET = 1
 NOMINAL_SPACING = PixelSpacing(row_mm=1.0, column_mm=1.0)
@@ -44,7 +47,7 @@ def build_seg(clip: ClipAnalysis, study: StudyAnalysis, config: ReportConfig, no
 
     Raises ValueError when the clip has no outline on any frame.
     """
-    structures, label_maps = _outlined(clip)
+    structures, label_maps = outlined(clip)
     spacing = None if clip.clip is None else clip.clip.region.spacing
     uid = clip.instance.sop_instance_uid
     seg = SegmentationObject(
@@ -72,7 +75,7 @@ def build_seg(clip: ClipAnalysis, study: StudyAnalysis, config: ReportConfig, no
     return seg
 
 
-def _outlined(clip: ClipAnalysis) -> tuple[tuple[Structure, ...], LabelMaps]:
+def outlined(clip: ClipAnalysis) -> tuple[tuple[Structure, ...], LabelMaps]:
     """Return the structures that are on any frame, and label maps in which value k means the k-th of them."""
     if clip.segmentation is None:
         raise ValueError(f"{clip.instance.sop_instance_uid} was not segmented")

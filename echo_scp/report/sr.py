@@ -54,7 +54,7 @@ def build_sr(
     *,
     sop_class_uid: str = Comprehensive3DSRStorage,
 ) -> Dataset:
-    """Return the report of a study of at least one instance; `segs` are named as evidence.
+    """Return the report of a study of at least one instance; `segs`, or references to them, are named as evidence.
 
     `sop_class_uid` may be Comprehensive SR, for a destination that refuses Comprehensive 3D SR. A study without any
     contour is always reported as Comprehensive SR.
@@ -81,6 +81,18 @@ def build_sr(
     )
     complete(sr, study, instances, config, now, texts=[sentence.text for sentence in sentences])
     return sr
+
+
+def reference_to(
+    study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, sop_class_uid: str
+) -> Dataset:
+    """Return what a report must know of an instance to name it."""
+    ds = Dataset()
+    ds.StudyInstanceUID = study_instance_uid
+    ds.SeriesInstanceUID = series_instance_uid
+    ds.SOPInstanceUID = sop_instance_uid
+    ds.SOPClassUID = sop_class_uid
+    return ds
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +158,5 @@ def _previous_versions(predecessor: PredecessorReference | None, uid: str) -> li
     """Return what highdicom copies the reference from; a repeated revision is the same document, not its successor."""
     if predecessor is None or predecessor.sop_instance_uid == uid:
         return None
-    ds = Dataset()
-    ds.StudyInstanceUID = predecessor.study_instance_uid
-    ds.SeriesInstanceUID = predecessor.series_instance_uid
-    ds.SOPInstanceUID = predecessor.sop_instance_uid
-    ds.SOPClassUID = predecessor.sop_class_uid
-    return [ds]
+    study, series = predecessor.study_instance_uid, predecessor.series_instance_uid
+    return [reference_to(study, series, predecessor.sop_instance_uid, predecessor.sop_class_uid)]

@@ -22,10 +22,13 @@ def derive_uid(root: str, *parts: str) -> str:
 
 
 def input_fingerprint(study: StudyAnalysis) -> str:
-    """Return what stands for the inputs of a result: study, instances, engines and software version, in any order."""
+    """Return what stands for the inputs of a result, in any order.
+
+    Study, instances, engines, software version, and the settings that can change a number.
+    """
     instances = sorted(analysis.instance.sop_instance_uid for analysis in study.clips)
     engines = sorted(f"{engine.name} {engine.version} {engine.sha256}" for engine in study.engines)
-    groups = ([study.study_instance_uid], instances, engines, [__version__])
+    groups = ([study.study_instance_uid], instances, engines, [__version__, study.settings])
     return _digest(_digest(group).hex() for group in groups).hex()
 
 

@@ -20,8 +20,8 @@ def augment(
     warped, labels = _warp(image, labels, size, rng, strength)
     picture = warped.astype(np.float32) / 255
     steps = (
-        (0.25, _resector), (0.35, _depth_gain), (0.8, _grey_curve), (0.25, _shadow), (0.3, _soften), (0.35, _speckle),
-        (0.2, _downsample), (0.15, _jpeg), (0.2, _overlay),
+        (0.25, _resector), (0.35, _depth_gain), (0.8, _grey_curve), (0.25, _shadow), (0.15, _dropout), (0.3, _soften),
+        (0.35, _speckle), (0.2, _downsample), (0.15, _jpeg), (0.2, _overlay),
     )  # fmt: skip
     for probability, step in steps:
         if rng.random() < probability * strength:
@@ -35,12 +35,14 @@ def _warp(
     source = image.shape[0]
     strong = rng.random() < 0.4 * strength
     scale = size / source * np.exp(rng.uniform(-0.5, 0.4) if strong else rng.uniform(-0.25, 0.25) * strength)
-    aspect = np.exp(rng.uniform(-0.15, 0.15) / 2 * strength)
+    aspect = np.exp((rng.uniform(-0.2, 0.2) if strong else rng.uniform(-0.08, 0.08)) * strength)
     angle = np.radians(rng.uniform(-30, 30) if strong else rng.uniform(-15, 15) * strength)
     mirror = -1 if rng.random() < 0.3 * strength else 1
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ np.diag([mirror * scale * aspect, scale / aspect])
     shift = rng.uniform(-0.12, 0.12, 2) * size * strength
+    if strong and rng.random() < 0.25:
+        shift[1] -= rng.uniform(0, 0.2) * size  # a crop that cuts the apex off
     offset = size / 2 + shift - linear @ np.array([source / 2, source / 2])
     matrix = np.column_stack([linear, offset])
     return (
@@ -88,6 +90,17 @@ def _shadow(picture: Image, rng: np.random.Generator) -> Image:
         cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), 0.02 * size)
     return picture * (1 - rng.uniform(0.4, 0.95) * mask)
+
+
+def _dropout(picture: Image, rng: np.random.Generator) -> Image:
+    """Lose scan lines from the apex down, each with its own loss of signal."""
+    size = picture.shape[0]
+    apex = np.array([size / 2 + rng.uniform(-0.1, 0.1) * size, rng.uniform(-0.2, 0.02) * size])
+    rows, columns = np.mgrid[0:size, 0:size]
+    angle = np.arctan2(columns - apex[0], rows - apex[1])
+    knots = np.linspace(-1.2, 1.2, int(rng.integers(8, 40)))
+    loss = np.where(rng.random(len(knots)) < 0.35, rng.uniform(0.1, 0.8, len(knots)), 1.0)
+    return picture * np.interp(angle, knots, loss).astype(np.float32)
 
 
 def _soften(picture: Image, rng: np.random.Generator) -> Image:

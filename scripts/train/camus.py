@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_scp.inference.letterbox import Letterbox
+from echo_scp.inference.framing import Framing, framing
+from echo_scp.inference.interface import InputTensor
 from echo_scp.model import PixelSpacing, Region
 
 LABELS = ("background", "lv_cavity", "lv_myocardium", "left_atrium")
@@ -21,7 +22,7 @@ class LabelledFrames:
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
-    boxes: tuple[Letterbox, ...]
+    boxes: tuple[Framing, ...]
     source_images: NDArray[np.uint8]
     source_labels: NDArray[np.uint8]
     patients: NDArray[np.str_]
@@ -35,12 +36,9 @@ def read(path: Path, split: str | None, size: int) -> LabelledFrames:
         chosen = np.full(len(meta), True) if split is None else meta["split"] == split
         meta, images, labels = meta[chosen], file["images"][chosen], file["labels"][chosen]
     height, width = images.shape[1:]
-    boxes = tuple(
-        Letterbox.fit(
-            Region(0, 0, width, height, PixelSpacing(float(row["mm_per_px_y"]), float(row["mm_per_px_x"]))), size
-        )
-        for row in meta
-    )
+    tensor = InputTensor(tensor="frames", size=size, mean=0.0, std=1.0)
+    spacings = (PixelSpacing(float(row["mm_per_px_y"]), float(row["mm_per_px_x"])) for row in meta)
+    boxes = tuple(framing(Region(0, 0, width, height, spacing), tensor) for spacing in spacings)
     return LabelledFrames(
         images=np.stack([_fit(image, box, cv2.INTER_AREA) for image, box in zip(images, boxes, strict=True)]),
         labels=np.stack([_fit(label, box, cv2.INTER_NEAREST) for label, box in zip(labels, boxes, strict=True)]),
@@ -52,10 +50,7 @@ def read(path: Path, split: str | None, size: int) -> LabelledFrames:
     )
 
 
-def _fit(image: NDArray[np.uint8], box: Letterbox, interpolation: int) -> NDArray[np.uint8]:
-    square = np.zeros((box.size, box.size), dtype=np.uint8)
-    left, top = (box.size - box.width) // 2, (box.size - box.height) // 2
-    square[top : top + box.height, left : left + box.width] = cv2.resize(
-        image, (box.width, box.height), interpolation=interpolation
-    )
+def _fit(image: NDArray[np.uint8], box: Framing, interpolation: int) -> NDArray[np.uint8]:
+    square = np.zeros((box.tensor.size, box.tensor.size), dtype=np.uint8)
+    square[box.target.pixels] = cv2.resize(image, (box.target.width, box.target.height), interpolation=interpolation)
     return square

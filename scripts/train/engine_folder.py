@@ -74,12 +74,11 @@ def _manifest(folder: EngineFolder, digest: str, metrics: dict[str, float]) -> s
         f'name = "{folder.name}"',
         f'version = "{folder.version}"',
         f'task = "{folder.task}"',
-        'artefact = "model.onnx"',
-        f'sha256 = "{digest}"',
         f'licence = "{folder.licence}"',
     ]
     if folder.views:
         lines.append("views = [" + ", ".join(f'"{view}"' for view in folder.views) + "]")
+    lines += ["", "[artefacts.fp32]", 'file = "model.onnx"', f'sha256 = "{digest}"']
     lines += ["", "[input]", 'tensor = "frames"', f"size = {folder.size}", "mean = 0.0", "std = 1.0"]
     lines += ["", "[output]", 'tensor = "logits"', f"labels = [{labels}]"]
     if folder.decision:

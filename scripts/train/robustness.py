@@ -13,7 +13,13 @@ from echo_scp.inference.engine import Engine
 
 Picture = NDArray[np.uint8]
 Change = Callable[[Picture], Picture]
-_GEOMETRY = ("turned 15 degrees", "shrunk to 70 %", "mirrored left to right", "stretched by 15 % across")
+_GEOMETRY = (
+    "turned 15 degrees",
+    "shrunk to 70 %",
+    "mirrored left to right",
+    "stretched by 15 % across",
+    "apex cut off (upper tenth lost)",
+)
 
 
 def changes(size: int) -> dict[str, Change]:
@@ -24,12 +30,17 @@ def changes(size: int) -> dict[str, Change]:
         "shrunk to 70 %": lambda picture: _warp(picture, cv2.getRotationMatrix2D((size / 2, size / 2), 0, 0.7)),
         "mirrored left to right": lambda picture: np.ascontiguousarray(picture[:, ::-1]),
         "stretched by 15 % across": lambda picture: _warp(picture, np.array([[1.15, 0, -0.075 * size], [0, 1, 0]])),
+        "apex cut off (upper tenth lost)": lambda picture: _warp(picture, np.array([[1.0, 0, 0], [0, 1, -0.1 * size]])),
+        "sector narrowed to 50 degrees": _narrow,
         "darker (gamma 1.8)": lambda picture: _curve(picture, 1.8),
         "brighter (gamma 0.6)": lambda picture: _curve(picture, 0.6),
         "blurred (sigma 1.5 px)": lambda picture: np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.5), dtype=np.uint8),
+        "at 112 x 112 and back": lambda picture: _resample(picture, 112),
         "at 64 x 64 and back": lambda picture: _resample(picture, 64),
         "noise (sigma 20 grey levels)": _noise,
         "JPEG quality 15": _jpeg,
+        "text, depth ticks and ECG over the picture": _overlay,
+        "one scan line in four lost": _dropout,
         "shadow over a third of the sector": _shadow,
     }
 
@@ -91,3 +102,34 @@ def _shadow(picture: Picture) -> Picture:
     corners = np.array([[side // 2, 0], [int(0.7 * side), side], [side, side], [side, side // 2]], np.int32)
     dark = cv2.fillPoly(np.zeros(picture.shape, np.float32), [corners], 1.0)
     return (picture * (1 - 0.8 * cv2.GaussianBlur(dark, (0, 0), 3))).astype(np.uint8)
+
+
+def _sector(side: int, half_deg: float) -> Picture:
+    angles = np.radians(np.linspace(90 - half_deg, 90 + half_deg, 32))
+    arc = side / 2 + 1.2 * side * np.cos(angles), 1.2 * side * np.sin(angles)
+    corners = np.vstack([[[side / 2, 0]], np.column_stack(arc)]).astype(np.int32)
+    return np.asarray(cv2.fillPoly(np.zeros((side, side), np.uint8), [corners], 1), dtype=np.uint8)
+
+
+def _narrow(picture: Picture) -> Picture:
+    return picture * _sector(picture.shape[0], 25)
+
+
+def _overlay(picture: Picture) -> Picture:
+    side = picture.shape[0]
+    drawn = picture.copy()
+    cv2.putText(drawn, "62 bpm A4C", (side // 3, side // 3), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
+    x = np.arange(side)
+    wave = 0.9 * side - 0.1 * side * np.exp(-(((x % 60) - 30) ** 2) / 8)
+    cv2.polylines(drawn, [np.column_stack([x, wave]).astype(np.int32)], False, 255, 1, cv2.LINE_AA)
+    for row in range(0, side, 16):
+        cv2.line(drawn, (side // 2, row), (side // 2 + 3, row), 255, 1)
+    return drawn
+
+
+def _dropout(picture: Picture) -> Picture:
+    """Darken every fourth of 48 scan lines to a quarter."""
+    side = picture.shape[0]
+    rows, columns = np.mgrid[0:side, 0:side]
+    line = np.floor((np.arctan2(columns - side / 2, rows + 1) + np.pi / 4) / (np.pi / 2) * 48).astype(int)
+    return np.where(line % 4 == 0, picture // 4, picture).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from camus import LABELS, LabelledFrames
 from numpy.typing import NDArray
 from torch import nn
+
+from echo_scp.inference.engine import Batch, Engine
 
 NAMES = ("lv", "myocardium", "la")
 
@@ -43,14 +46,27 @@ class Scores:
         return found | {f"{prefix}_frames": len(self.dice), f"{prefix}_patients": len(names)}
 
 
-@torch.no_grad()
 def score(model: nn.Module, frames: LabelledFrames) -> Scores:
     """Return the Dice of every frame in the file's own pixels."""
+
+    @torch.no_grad()
+    def run(batch: Batch) -> Batch:
+        x = torch.from_numpy(batch).contiguous(memory_format=torch.channels_last)
+        return np.asarray(model(x).numpy())
+
     model.eval()
+    return _score(run, frames)
+
+
+def score_engine(engine: Engine, frames: LabelledFrames) -> Scores:
+    """Return the Dice of every frame as the product's engine gives it."""
+    return _score(engine.run, frames)
+
+
+def _score(run: Callable[[Batch], Batch], frames: LabelledFrames) -> Scores:
     rows = []
     for start in range(0, len(frames.images), 20):
-        x = torch.from_numpy(frames.images[start : start + 20, None].astype(np.float32) / 255)
-        logits = model(x.contiguous(memory_format=torch.channels_last)).numpy()
+        logits = run(frames.images[start : start + 20, None].astype(np.float32) / 255)
         for offset, frame_logits in enumerate(logits):
             truth = frames.source_labels[start + offset]
             predicted = frames.boxes[start + offset].labels(frame_logits, (truth.shape[0], truth.shape[1]))

@@ -13,7 +13,7 @@ from phantom_frames import random_frame
 
 from echo_scp.model import View
 
-LABELS = ("A4C", "A2C", "PLAX", "other")
+LABELS = ("A4C", "A2C", "A3C", "A5C", "PLAX", "PSAX", "SUBCOSTAL", "other")
 SOURCE_SIZE = 192
 Picture = NDArray[np.uint8]  # (SOURCE_SIZE, SOURCE_SIZE)
 
@@ -43,7 +43,7 @@ def read_all(data: Path, phantoms: int, rng: np.random.Generator) -> list[Labell
 
 
 def read_valid(data: Path) -> list[LabelledView]:
-    """Return CAMUS frames of patients that no training sees."""
+    """Return CAMUS A4C frames of patients that no training sees."""
     return _camus(data / "camus-a4c.npz", "valid", "A4C")
 
 

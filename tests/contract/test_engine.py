@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from echo_scp.config import AnalysisConfig
 from echo_scp.errors import EngineError, ManifestError
+from echo_scp.inference import tensorrt
 from echo_scp.inference.catalogue import shipped_folder
 from echo_scp.inference.engine import Engine
 from echo_scp.inference.manifest import Manifest, read_manifest
-from echo_scp.inference.onnxruntime import OnnxRuntimeEngine
+from echo_scp.inference.runtime import open_engine
+from tests.unit.inference.fake_tensorrt import FakeMachine
 
 Load = Callable[[Manifest], Engine]
-RUNTIMES: dict[str, Load] = {"onnxruntime": OnnxRuntimeEngine}
 
 
-@pytest.fixture(params=RUNTIMES)
-def load(request: pytest.FixtureRequest) -> Load:
-    return RUNTIMES[request.param]
+@pytest.fixture(params=["onnxruntime", "tensorrt-fake-gpu", pytest.param("tensorrt", marks=pytest.mark.gpu)])
+def load(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Open engines in one runtime; they are closed at the end."""
+    runtime = "onnxruntime" if request.param == "onnxruntime" else "tensorrt"
+    config = AnalysisConfig(runtime=runtime, fall_back_to_cpu=False, plan_folder=tmp_path / "plans")
+    if request.param == "tensorrt-fake-gpu":
+        FakeMachine(monkeypatch)
+        monkeypatch.setattr(tensorrt, "BUCKETS", (1, 4))
+    opened: list[Engine] = []
+
+    def open_and_remember(manifest: Manifest) -> Engine:
+        opened.append(open_engine(manifest, config))
+        return opened[-1]
+
+    yield open_and_remember
+    for engine in opened:
+        engine.close()
 
 
 @pytest.fixture(params=["lv-apical", "view"])
@@ -29,16 +47,15 @@ def manifest(request: pytest.FixtureRequest) -> Manifest:
 
 
 def make_batch(manifest: Manifest, count: int) -> np.ndarray:
-    size = manifest.input.size
-    return np.random.default_rng(0).random((count, 1, size, size), dtype=np.float32)
+    return np.random.default_rng(0).random((count, *manifest.input_shape), dtype=np.float32)
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 3, 9])
 def test_any_batch_size_gives_one_answer_per_frame(load, manifest, count):
     """(N, labels, ...) float32, finite."""
     logits = load(manifest).run(make_batch(manifest, count))
 
-    assert logits.shape[:2] == (count, len(manifest.output.labels))
+    assert logits.shape == (count, *manifest.output_shape)
     assert logits.dtype == np.float32
     assert np.isfinite(logits).all()
 
@@ -54,10 +71,64 @@ def test_a_frame_gets_the_same_answer_alone_and_in_a_batch(load, manifest):
     assert np.allclose(together, alone, atol=1e-3)
 
 
+def test_a_later_batch_does_not_change_an_earlier_answer(load, manifest):
+    """Buffers that are used again are never handed out."""
+    engine = load(manifest)
+    batch = make_batch(manifest, 2)
+
+    first = engine.run(batch)
+    copy = first.copy()
+    engine.run(1 - batch)
+
+    assert np.array_equal(first, copy)
+
+
+def test_an_engine_may_go_from_thread_to_thread(load, manifest):
+    """One at a time: jobs run in a pool."""
+    engine = load(manifest)
+    batch = make_batch(manifest, 2)
+    here = engine.run(batch)
+
+    with ThreadPoolExecutor(1) as pool:
+        there = pool.submit(engine.run, batch).result()
+
+    assert np.allclose(here, there, atol=1e-3)
+
+
+def test_two_engines_work_beside_each_other(load, manifest):
+    """A study needs several."""
+    batch = make_batch(manifest, 2)
+    first, second = load(manifest), load(manifest)
+
+    answers = [engine.run(batch) for engine in (first, second, first)]
+
+    assert np.allclose(answers[0], answers[1], atol=1e-3)
+    assert np.allclose(answers[0], answers[2], atol=1e-3)
+
+
+def test_the_identity_is_that_of_the_artefact_that_runs(load, manifest):
+    """Reports name it."""
+    engine = load(manifest)
+
+    assert engine.identity == manifest.identity("fp32")
+    assert engine.manifest is manifest
+
+
 def test_a_batch_of_another_shape_is_refused(load, manifest):
     """The message says what was expected."""
     with pytest.raises(EngineError, match=f"{manifest.input.size}"):
         load(manifest).run(np.zeros((1, 1, 8, 8), dtype=np.float32))
+
+
+def test_a_closed_engine_does_not_run(load, manifest):
+    """And closing twice is harmless."""
+    engine = load(manifest)
+
+    engine.close()
+    engine.close()
+
+    with pytest.raises(EngineError, match="closed"):
+        engine.run(make_batch(manifest, 1))
 
 
 def test_labels_that_do_not_fit_the_artefact_are_refused_at_load(load, manifest):
@@ -81,7 +152,7 @@ def test_a_damaged_artefact_is_a_typed_error_that_names_the_file(load, manifest,
     """Whatever the runtime raised, the operator reads which file."""
     folder = tmp_path / manifest.name
     shutil.copytree(manifest.folder, folder)
-    (folder / manifest.artefact).write_bytes(b"damaged")
+    (folder / manifest.artefacts["fp32"].file).write_bytes(b"damaged")
 
-    with pytest.raises(EngineError, match=manifest.artefact):
+    with pytest.raises(EngineError, match=manifest.artefacts["fp32"].file):
         load(manifest.model_copy(update={"folder": folder}))

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from echo_scp.inference.engine import Batch
 from echo_scp.inference.manifest import Manifest
-from echo_scp.model import Clip, Frames, Instance, PixelSpacing, Region
+from echo_scp.model import Clip, EngineIdentity, Frames, Instance, PixelSpacing, Region
 
 VIEW_LABELS = ("A4C", "A2C", "PLAX", "other")
 SEGMENT_LABELS = ("background", "lv_cavity", "lv_myocardium", "left_atrium")
@@ -20,11 +20,10 @@ def make_manifest(task: str, size: int = 32, **changes: object) -> Manifest:
     """Return a valid manifest of no artefact."""
     values: dict[str, object] = {
         "schema": 1,
-        "name": f"fake-{task}",
+        "name": f"fake-{task}".replace("_", "-"),
         "version": "1.0.0",
         "task": task,
-        "artefact": "model.onnx",
-        "sha256": "0" * 64,
+        "artefacts": {"fp32": {"file": "model.onnx", "sha256": "0" * 64}},
         "licence": "MIT",
         "views": ("A4C", "A2C") if task == "segmentation" else (),
         "input": {"tensor": "frames", "size": size, "mean": 0.0, "std": 1.0},
@@ -43,6 +42,13 @@ class FakeEngine:
         self.manifest = manifest
         self.batches: list[Batch] = []
         self._answer = answer
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self.manifest.identity("fp32")
+
+    def close(self) -> None:
+        """Hold nothing."""
 
     def run(self, batch: Batch) -> Batch:
         self.batches.append(batch)

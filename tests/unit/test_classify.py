@@ -42,3 +42,33 @@ def test_frames_are_spread_over_the_whole_clip():
     """First and last are among them; a short clip gives what it has."""
     assert spread(100, 4).tolist() == [0, 33, 66, 99]
     assert spread(3, 10).tolist() == [0, 1, 2]
+
+
+def test_kinds_of_one_view_count_together_and_the_likeliest_kind_decides():
+    """As usal_echo decides among Zhang's 23 kinds, of which three are A4C."""
+    labels = ("A4C", "A4C", "A2C", "other")
+    output = {"tensor": "logits", "labels": labels}
+    engine = FakeEngine(
+        make_manifest("view", output=output),
+        lambda batch: np.log(np.array([(0.35, 0.3, 0.34, 0.01)] * len(batch), dtype=np.float32)),
+    )
+
+    estimate = classify(clip_of(20), engine)
+
+    assert estimate.view is View.A4C
+    assert estimate.probabilities == (
+        (View.A4C, pytest.approx(0.65, abs=1e-5)),
+        (View.A2C, pytest.approx(0.34, abs=1e-5)),
+        (View.OTHER, pytest.approx(0.01, abs=1e-5)),
+    )
+
+
+def test_probabilities_are_taken_as_they_come():
+    """A network that ends in a softmax is not normalised twice."""
+    output = {"tensor": "p", "activation": "probabilities", "labels": ("A4C", "A2C", "PLAX", "other")}
+    engine = FakeEngine(
+        make_manifest("view", output=output),
+        lambda batch: np.array([(0.7, 0.2, 0.1, 0.0)] * len(batch), dtype=np.float32),
+    )
+
+    assert classify(clip_of(20), engine).confidence == pytest.approx(0.7, abs=1e-5)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from echo_scp.config import Config, load
+from echo_scp.config import _CHANGES_NO_NUMBER, AnalysisConfig, Config, load
 from echo_scp.errors import ConfigurationError
 
 
@@ -88,3 +90,38 @@ def test_a_configuration_cannot_be_changed():
     """It is read once and passed as a value."""
     with pytest.raises(ValidationError):
         Config().receive.port = 1
+
+
+def test_plans_are_kept_with_the_data_unless_told_otherwise(tmp_path):
+    """A disk of its own for data_folder holds them too."""
+    moved = load(None, {"ECHO_SCP_DATA_FOLDER": str(tmp_path)})
+    told = load(None, {"ECHO_SCP_DATA_FOLDER": str(tmp_path), "ECHO_SCP_ANALYSIS__PLAN_FOLDER": "/var/cache/plans"})
+
+    assert moved.analysis.plan_folder == tmp_path / "plans"
+    assert told.analysis.plan_folder == Path("/var/cache/plans")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "counts"),
+    [
+        ("minimum_frames", 12, True),
+        ("maximum_pixels", 1_500_000, True),
+        ("stress", True, True),
+        ("runtime", "tensorrt", True),
+        ("threads", 3, False),
+        ("batch_frames", 3, False),
+        ("memory_mb", 100, False),
+        ("kept_mb", 0, False),
+        ("plan_folder", "/var/cache/plans", False),
+    ],
+)
+def test_the_settings_of_an_analysis_are_those_that_can_change_a_number(key, value, counts):
+    """Whatever makes results come faster leaves their UIDs alone."""
+    changed = AnalysisConfig.model_validate({key: value})
+
+    assert (changed.settings() != AnalysisConfig().settings()) == counts
+
+
+def test_a_new_key_of_an_analysis_counts_until_somebody_says_otherwise():
+    """What cannot change a number is listed by name, and every name is a key."""
+    assert set(AnalysisConfig.model_fields) >= _CHANGES_NO_NUMBER

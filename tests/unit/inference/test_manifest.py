@@ -8,6 +8,7 @@ import pytest
 
 from echo_scp.errors import ManifestError
 from echo_scp.inference.manifest import read_manifest
+from echo_scp.model import EngineIdentity
 
 ARTEFACT = b"weights"
 TEXT = f"""\
@@ -15,9 +16,10 @@ schema = 1
 name = "mine"
 version = "1.0.0"
 task = "view"
-artefact = "model.onnx"
-sha256 = "{hashlib.sha256(ARTEFACT).hexdigest()}"
 licence = "MIT"
+[artefacts.fp32]
+file = "model.onnx"
+sha256 = "{hashlib.sha256(ARTEFACT).hexdigest()}"
 [input]
 tensor = "frames"
 size = 64
@@ -48,7 +50,7 @@ def test_a_complete_folder_is_read(tmp_path):
     """Name, hash and labels are there for the reports."""
     manifest = read_manifest(make_folder(tmp_path))
 
-    assert manifest.identity.name == "mine"
+    assert manifest.identity("fp32") == EngineIdentity("mine", "1.0.0", hashlib.sha256(ARTEFACT).hexdigest())
     assert manifest.output.labels == ("A4C", "other")
     assert manifest.metrics == {"accuracy": 0.5}
 
@@ -59,13 +61,15 @@ def test_a_complete_folder_is_read(tmp_path):
         ('task = "view"', 'task = "magic"', "task"),
         ("schema = 1", "schema = 2", "schema"),
         ("size = 64", "size = 4", "input.size"),
-        ('"A4C", "other"', '"A4C", "B7"', "unknown names: B7"),
-        ("[decision]\nthreshold = 0.5\nframes_per_clip = 4\n", "", r"\[decision\]"),
+        ('"A4C", "other"', '"A4C", "B7"', r"output\.labels: .*not B7"),
+        ("[decision]\nthreshold = 0.5\nframes_per_clip = 4\n", "", "decision: expected a table"),
         ('licence = "MIT"\n', "", "licence"),
         ('licence = "MIT"', 'license = "MIT"', "licen"),
         ('task = "view"', 'task = "segmentation"', "background"),
         ("std = 1.0", "std = 0.0", "input.std"),
-        ('artefact = "model.onnx"', 'artefact = "../model.onnx"', "artefact"),
+        ('file = "model.onnx"', 'file = "../model.onnx"', r"artefacts\.fp32\.file"),
+        ("[artefacts.fp32]", "[artefacts.int8]", r"artefacts: .*\[artefacts\.fp32\]"),
+        ("[artefacts.fp32]", "[artefacts.fp64]", "artefacts.fp64"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file(tmp_path, old, new, field):
@@ -80,7 +84,7 @@ def test_a_wrong_field_is_named_with_its_file(tmp_path, old, new, field):
 
 def test_an_artefact_of_another_hash_is_refused(tmp_path):
     """Weights that were changed or damaged never run."""
-    with pytest.raises(ManifestError, match="sha256"):
+    with pytest.raises(ManifestError, match=r"artefacts\.fp32\.sha256"):
         read_manifest(make_folder(tmp_path, artefact=b"other weights"))
 
 
@@ -97,3 +101,24 @@ def test_a_folder_without_manifest_is_named(tmp_path):
     """An engine name that does not exist is a clear error."""
     with pytest.raises(ManifestError, match="a readable manifest"):
         read_manifest(tmp_path / "absent")
+
+
+def test_every_precision_has_its_own_file_and_hash(tmp_path):
+    """The report names the artefact that ran."""
+    digest = hashlib.sha256(b"small").hexdigest()
+    (tmp_path / "small.onnx").write_bytes(b"small")
+    table = f'[artefacts.int8]\nfile = "small.onnx"\nsha256 = "{digest}"\n'
+
+    manifest = read_manifest(make_folder(tmp_path, TEXT + table))
+
+    assert manifest.identity("int8").sha256 == digest
+    assert manifest.artefact_path("int8") == tmp_path / "small.onnx"
+
+
+def test_a_damaged_artefact_of_any_precision_is_refused(tmp_path):
+    """It is found at the start, not when somebody switches to it."""
+    (tmp_path / "small.onnx").write_bytes(b"damaged")
+    table = f'[artefacts.int8]\nfile = "small.onnx"\nsha256 = "{"0" * 64}"\n'
+
+    with pytest.raises(ManifestError, match=r"artefacts\.int8\.sha256"):
+        read_manifest(make_folder(tmp_path, TEXT + table))

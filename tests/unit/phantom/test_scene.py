@@ -48,6 +48,21 @@ def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not():
     assert (first.label_maps == other.label_maps).all()
 
 
+def test_speckle_decorrelates_by_the_share_asked_for():
+    """At the same instant of the next beat nothing has moved: what differs is new speckle, and labels stay."""
+    beats = Rhythm(heart_rate_bpm=60, frame_rate_hz=1, frame_count=2)
+
+    likeness = []
+    for share in (0.0, 0.2, 0.8):
+        cine = draw(Scanner(rows=160, columns=210, depth_mm=160, seed=5, decorrelation=share), beats)
+        likeness.append(float(np.corrcoef(cine.frames[0].ravel(), cine.frames[1].ravel())[0, 1]))
+        assert (cine.label_maps[0] == cine.label_maps[1]).all()
+
+    assert likeness[0] == pytest.approx(1.0)
+    assert likeness == sorted(likeness, reverse=True)
+    assert likeness[2] < likeness[1] - 0.02
+
+
 def test_labels_lie_inside_the_sector_and_hold_every_structure():
     """Nothing is labelled where the beam does not reach."""
     cine = draw()

@@ -64,8 +64,9 @@ def test_the_order_in_which_instances_arrived_does_not_matter() -> None:
         {"engines": (*ENGINES[:1], replace(ENGINES[1], sha256="ef" * 32))},
         {"engines": (*ENGINES[:1], EngineIdentity("lv-apical", "1.3.0", ENGINES[1].sha256))},
         {"study_instance_uid": "1.2.3"},
+        {"settings": '{"minimum_frames":12}'},
     ],
-    ids=["late instance", "other artefact", "other version", "other study"],
+    ids=["late instance", "other artefact", "other version", "other study", "other settings"],
 )
 def test_other_inputs_give_other_uids(changes: dict[str, object]) -> None:
     """A late clip or a new engine makes new objects."""

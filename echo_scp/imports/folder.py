@@ -1,0 +1,98 @@
+"""Write a complete engine folder: artefact, manifest and card, all of it or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from echo_scp.errors import EngineError, StorageError
+from echo_scp.imports.card import model_card
+from echo_scp.imports.conversion import Conversion, Kind
+from echo_scp.imports.manifest_text import to_toml
+from echo_scp.imports.options import ImportOptions
+from echo_scp.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
+from echo_scp.inference.onnxruntime import OnnxRuntimeEngine
+from echo_scp.inference.verify import make_batch
+
+ARTEFACT_NAME = "model.onnx"
+CARD_NAME = "MODEL_CARD.md"
+_CHUNK_BYTES = 1 << 20
+
+
+def write_folder(kind: Kind, conversion: Conversion, options: ImportOptions, folder: Path) -> Manifest:
+    """Make `folder`, whose name is the engine's; it appears at once, after the engine has run in it.
+
+    Raises EngineError or ManifestError for an engine that cannot run, StorageError for a full disk. What was there
+    before is replaced only when `force` is set, and stays as it was when anything fails.
+    """
+    if folder.exists() and not options.force:
+        raise EngineError(f"{folder}: is there already; import under another --name, or replace it with --force")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+            # A folder in it, because TemporaryDirectory removes what it made: the rename must leave that behind.
+            made = Path(scratch) / folder.name
+            made.mkdir(mode=0o755)
+            _fill(made, kind, conversion, options)
+            _prove(made)
+            _put(made, folder)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written: {error.strerror}") from error
+    return read_manifest(folder)
+
+
+def _fill(folder: Path, kind: Kind, conversion: Conversion, options: ImportOptions) -> None:
+    conversion.write(folder / ARTEFACT_NAME)
+    sources = [f"{path.name} (sha256 {sha256_of(path)})" for path in conversion.sources]
+    origin = f"imported as {kind.name} from {', '.join(sources)}"
+    manifest = _manifest(folder, conversion.values, origin, options)
+    (folder / MANIFEST_NAME).write_text(to_toml(manifest), encoding="utf-8")
+    card = model_card(read_manifest(folder), kind, conversion.facts, sources)
+    (folder / CARD_NAME).write_text(card, encoding="utf-8")
+
+
+def _manifest(folder: Path, values: Mapping[str, Any], origin: str, options: ImportOptions) -> dict[str, Any]:
+    """Return the whole manifest; what the values say of identity, licence and training yields to the options."""
+    stated = {"schema": 1, "name": folder.name, "version": options.version, "licence": options.licence}
+    if options.views:
+        stated["views"] = options.views
+    tables = {
+        "artefacts": {"fp32": {"file": ARTEFACT_NAME, "sha256": sha256_of(folder / ARTEFACT_NAME)}},
+        "training": {"data": options.data, "script": origin},
+    }
+    kept = {key: value for key, value in values.items() if key not in stated and key not in tables}
+    return {**stated, **kept, **tables}
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file of any size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _prove(folder: Path) -> None:
+    """Load the engine as a node would, and run it once."""
+    manifest = read_manifest(folder)
+    engine = OnnxRuntimeEngine(manifest)
+    answer = engine.run(make_batch(manifest, 1))
+    engine.close()
+    if answer.shape != (1, *manifest.output_shape):
+        raise EngineError(f"{folder.name}: expected answers of shape {manifest.output_shape}, got {answer.shape[1:]}")
+
+
+def _put(made: Path, folder: Path) -> None:
+    before = made.with_name(".before")
+    if folder.exists():
+        folder.replace(before)
+    try:
+        made.replace(folder)
+    except OSError:
+        if before.exists():
+            before.replace(folder)
+        raise

@@ -1,0 +1,1 @@
+"""The published architectures as torch modules whose parameters have the published names. Needs torch."""

@@ -1,0 +1,85 @@
+"""One engine for several threads: what waits, of whichever clip or study, runs together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+
+import numpy as np
+
+from echo_scp.inference.engine import Batch, Engine
+from echo_scp.inference.manifest import Manifest
+from echo_scp.model import EngineIdentity
+
+
+class _Request:
+    """The frames of one caller, and their logits when it was their turn."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.answer: Future[Batch] = Future()
+
+
+class SharedEngine:
+    """An engine, safe to use from any thread, that takes the oldest waiting requests up to `batch_frames` at once.
+
+    It has no thread of its own: whoever has the turn serves everybody who waits, itself among them.
+    """
+
+    def __init__(self, engine: Engine, batch_frames: int) -> None:
+        self._engine = engine
+        self._batch_frames = batch_frames
+        self._turn = threading.Lock()
+        self._waiting: deque[_Request] = deque()  # anybody appends; only who has the turn takes away
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._engine.manifest
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self._engine.identity
+
+    def run(self, batch: Batch) -> Batch:
+        """Return the logits of `batch`; raises what the engine raises for it."""
+        request = _Request(batch)
+        self._waiting.append(request)
+        with self._turn:
+            while not request.answer.done():
+                self._serve(self._take())
+        return request.answer.result()
+
+    def close(self) -> None:
+        """Close the engine."""
+        with self._turn:
+            self._engine.close()
+
+    def _take(self) -> list[_Request]:
+        """Return the oldest requests that fit together; at least one."""
+        taken = [self._waiting.popleft()]
+        frames = len(taken[0].batch)
+        while self._waiting and frames + len(self._waiting[0].batch) <= self._batch_frames:
+            taken.append(self._waiting.popleft())
+            frames += len(taken[-1].batch)
+        return taken
+
+    def _serve(self, requests: list[_Request]) -> None:
+        """Answer the requests together; where that fails one by one, so that only the guilty gets its error."""
+        try:
+            answers = self._run_together([request.batch for request in requests])
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
+            if len(requests) == 1:
+                requests[0].answer.set_exception(error)
+                return
+            for request in requests:
+                self._serve([request])
+            return
+        for request, answer in zip(requests, answers, strict=True):
+            request.answer.set_result(answer)
+
+    def _run_together(self, batches: list[Batch]) -> list[Batch]:
+        if len(batches) == 1:
+            return [self._engine.run(batches[0])]
+        ends = np.cumsum([len(batch) for batch in batches])
+        return np.split(self._engine.run(np.concatenate(batches)), ends[:-1])

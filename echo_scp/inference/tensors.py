@@ -1,0 +1,64 @@
+"""Compare an artefact's tensors, and every batch, with the manifest; the same for every runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from echo_scp.errors import EngineError, ManifestError
+from echo_scp.inference.engine import Batch
+from echo_scp.inference.manifest import MANIFEST_NAME, Manifest
+
+Shapes = Mapping[str, Sequence[object]]  # tensor -> shape; an axis that is free is no positive int
+
+_INPUT_FIELDS = {  # which field of the manifest each axis after the first comes from
+    "NCHW": ("input.channels", "input.size", "input.size"),
+    "NHWC": ("input.size", "input.size", "input.channels"),
+    "NCTHW": ("input.channels", "sampling.frames", "input.size", "input.size"),
+}
+
+
+def check_tensors(manifest: Manifest, inputs: Shapes, outputs: Shapes) -> None:
+    """Raise ManifestError naming the file, the field and what was expected, when they do not fit."""
+    path = manifest.folder / MANIFEST_NAME
+    if set(inputs) != {manifest.input.tensor}:
+        raise ManifestError(path, "input.tensor", f"the artefact's only input, one of {sorted(inputs)}")
+    if manifest.output.tensor not in outputs:
+        raise ManifestError(path, "output.tensor", f"one of the artefact's outputs {sorted(outputs)}")
+    taken, given = inputs[manifest.input.tensor], outputs[manifest.output.tensor]
+    if len(taken) != 1 + len(manifest.input_shape):
+        raise ManifestError(path, "input.layout", f"one of {len(taken)} axes, as the artefact's input has")
+    if _is_fixed(taken[0]):
+        raise ManifestError(path, "input.tensor", f"a first axis that takes any batch; the artefact's is {taken[0]}")
+    _check_axes(manifest, taken[1:], manifest.input_shape, _INPUT_FIELDS[manifest.input.layout])
+    if len(given) != 1 + len(manifest.output_shape):
+        raise ManifestError(path, "output.tensor", f"an output of {1 + len(manifest.output_shape)} axes, not {given}")
+    _check_axes(manifest, given[1:], manifest.output_shape, _output_fields(manifest))
+
+
+def _check_axes(manifest: Manifest, actual: Sequence[object], stated: Sequence[int], fields: Sequence[str]) -> None:
+    for axis, number, field in zip(actual, stated, fields, strict=True):
+        if _is_fixed(axis) and axis != number:
+            path = manifest.folder / MANIFEST_NAME
+            raise ManifestError(path, field, f"what the artefact has, {axis}; the manifest says {number}")
+
+
+def _output_fields(manifest: Manifest) -> tuple[str, ...]:
+    channels = "output.values" if manifest.output.values else "output.labels"
+    if manifest.task != "segmentation":
+        return (channels,)
+    return (
+        ("input.size", "input.size", channels) if manifest.input.layout == "NHWC" else (channels, *2 * ["input.size"])
+    )
+
+
+def check_batch(manifest: Manifest, batch: Batch) -> None:
+    """Raise EngineError when `batch` is not what the engine takes."""
+    if batch.shape[1:] != manifest.input_shape or batch.dtype != np.float32:
+        expected = ", ".join(map(str, manifest.input_shape))
+        raise EngineError(f"{manifest.name}: expected float32 (N, {expected}), got {batch.dtype} {batch.shape}")
+
+
+def _is_fixed(axis: object) -> bool:
+    return isinstance(axis, int) and axis > 0
