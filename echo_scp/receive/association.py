@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -65,9 +66,10 @@ class Association:
     def abort(self) -> None:
         """End the association from another thread; its own one ends soon after."""
         with suppress(OSError):  # the peer may have gone by itself
-            if self._dimse is not None:
+            # A TLS connection is its own thread's alone, also for writing.
+            if self._dimse is not None and not isinstance(self._connection, ssl.SSLSocket):
                 self._connection.send(abort_pdu(AbortSource.SERVICE_USER), socket.MSG_DONTWAIT)
-            self._connection.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread; say whether it ended."""
@@ -80,6 +82,8 @@ class Association:
             state = self._serve()
             if state is State.AWAITING_CLOSE:
                 await_close(self._connection)
+        except OSError as error:  # the network's: of the disk's the sender was told
+            log.info("connection.lost", peer=self._address, detail=str(error))
         except Exception:  # the thread's edge
             log.exception("association.failed", peer=self._address)
         finally:
@@ -136,9 +140,15 @@ class Association:
 
 
 def _prepare(connection: socket.socket, timeout_s: float) -> None:
-    """Make reads and writes wait in the kernel, at most `timeout_s`: Python's own timeout is one more call for each."""
+    """Make reads and writes wait in the kernel, at most `timeout_s`: Python's own timeout is one more call for each.
+
+    TLS has to use that one: a kernel's timeout it takes for a reason to read on.
+    """
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if isinstance(connection, ssl.SSLSocket):
+        connection.settimeout(timeout_s)
+        return
     connection.setblocking(True)
     duration = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, duration)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, duration)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -27,7 +27,7 @@ from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 MAXIMUM_REQUEST_BYTES = 256 * 1024
 # The fixed fields of A-ASSOCIATE-RQ behind the head of the PDU (PS3.8 Table 9-11).
 _SHORTEST_REQUEST_BYTES = 68
-_CALLING_AE_TITLE = slice(26, 42)
+_CALLED_AE_TITLE, _CALLING_AE_TITLE = slice(10, 26), slice(26, 42)
 
 # Rejected transient, by the presentation service: local limit exceeded (PS3.8 Table 9-21).
 NO_ROOM = PDU_HEAD.pack(0x03, 4) + bytes((0, 2, 3, 2))
@@ -63,9 +63,15 @@ def is_acceptable_length(length: int) -> bool:
     return _SHORTEST_REQUEST_BYTES <= length <= MAXIMUM_REQUEST_BYTES
 
 
-def calling_ae_title(request: bytes) -> str:
-    """Return what an A-ASSOCIATE-RQ says, without reading the rest of it; for a log."""
-    return request[_CALLING_AE_TITLE].decode("ascii", "replace").strip()
+def ae_titles(request: bytes) -> tuple[str, str]:
+    """Return the calling and the called AE title of an A-ASSOCIATE-RQ, without reading the rest of it."""
+    calling, called = request[_CALLING_AE_TITLE], request[_CALLED_AE_TITLE]
+    return calling.decode("ascii", "replace").strip(), called.decode("ascii", "replace").strip()
+
+
+def not_recognised(reason: int) -> bytes:
+    """Encode an A-ASSOCIATE-RJ: rejected permanent, by the service user (PS3.8 Table 9-21)."""
+    return PDU_HEAD.pack(0x03, 4) + bytes((0, 1, 1, reason))
 
 
 def negotiate(request: bytes, maximum_pdu_bytes: int) -> tuple[Agreement, bytes]:

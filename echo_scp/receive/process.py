@@ -1,4 +1,4 @@
-"""The program of a receiver process: `python -m echo_scp.receive.process LISTENING SEATS`, both file descriptors.
+"""The program of a receiver process: `python -m echo_scp.receive.process PLAIN TLS SEATS`, all file descriptors.
 
 Its standard input brings the settings as one line of JSON, later the line `stop`; when it ends without, the node is
 dead and the process ends at once. To its standard output it writes a byte when it listens, and one for each object or
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import socket
 import sys
 import threading
 from contextlib import suppress
@@ -21,12 +20,13 @@ _LEFT_OUT = ("numpy", "PIL", "rich")
 READY, SPOOLED, STOP = b"R", b"S", b"stop\n"
 
 
-def main(listening: int, seats: int) -> None:
+def main(plain: int, tls: int, seats: int) -> None:
     """Receive until told to stop."""
     for name in _LEFT_OUT:
         sys.modules[name] = None  # type: ignore[assignment]
     from echo_scp import logs
     from echo_scp.receive.listener import Listener
+    from echo_scp.receive.listening import inherit
     from echo_scp.receive.receivers import Settings
     from echo_scp.receive.seats import Seats
     from echo_scp.spool import Spool
@@ -41,8 +41,8 @@ def main(listening: int, seats: int) -> None:
         receive,
         Spool(settings.data_folder, receive.reserve_disk_mb),
         lambda: _tell(SPOOLED),
-        socket.socket(fileno=listening),
-        Seats(receive.maximum_associations, receive.maximum_associations_per_peer, seats),
+        inherit(plain, tls),
+        Seats(receive.maximum_associations, seats),
     )
     stop = threading.Event()
     threading.Thread(target=_wait_for_stop, args=(stop,), name="node-watch", daemon=True).start()

@@ -18,9 +18,10 @@ from pydantic import BaseModel
 
 from echo_scp.config import Config, LogConfig, ReceiveConfig
 from echo_scp.errors import EchoScpError
-from echo_scp.receive.listening import bind, stop_accepting
+from echo_scp.receive.listening import bind, port_of, stop_accepting
 from echo_scp.receive.process import READY, STOP
 from echo_scp.receive.seats import Seats
+from echo_scp.receive.tls import TlsServer
 
 START_S = 60.0
 RESTART_S = 1.0
@@ -44,11 +45,16 @@ class Receivers:
     """Processes that accept from one socket. Connections that come while one starts anew wait in the kernel."""
 
     def __init__(self, config: Config, on_spooled: Callable[[], None]) -> None:
-        """Bind the port; `on_spooled` is called in a thread of the node. Raises OSError when the port cannot be had."""
+        """Bind the ports; `on_spooled` is called in a thread of the node.
+
+        Raises OSError when a port cannot be had, ConfigurationError when TLS cannot be served with its files.
+        """
+        if config.receive.tls.certificate is not None:
+            TlsServer(config.receive.tls)
         self._settings = Settings(data_folder=config.data_folder, receive=config.receive, log=config.log)
         self._on_spooled = on_spooled
-        self._listening = bind(config.receive)
-        self._seats = Seats(config.receive.maximum_associations, config.receive.maximum_associations_per_peer)
+        self._doors = bind(config.receive)
+        self._seats = Seats(config.receive.maximum_associations)
         self._processes: dict[int, _Process] = {}  # by process number
         self._selector = selectors.DefaultSelector()
         self._stopping = threading.Event()
@@ -65,8 +71,13 @@ class Receivers:
 
     @property
     def port(self) -> int:
-        """Return the port that is bound."""
-        return int(self._listening.getsockname()[1])
+        """Return the plain port that is bound."""
+        return port_of(self._doors.plain, self._settings.receive.port)
+
+    @property
+    def tls_port(self) -> int:
+        """Return the TLS port that is bound."""
+        return port_of(self._doors.tls, self._settings.receive.tls.port)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -93,7 +104,7 @@ class Receivers:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()  # first: nobody starts a process after this
-        stop_accepting(self._listening)
+        stop_accepting(self._doors)
         for process in self._processes.values():
             _tell_to_stop(process)
         for process in self._processes.values():
@@ -103,13 +114,13 @@ class Receivers:
         self._seats.close()
 
     def _start_process(self) -> _Process:
-        shared = (self._listening.fileno(), self._seats.descriptor)
+        shared = (*self._doors.descriptors(), self._seats.descriptor)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "echo_scp.receive.process", *map(str, shared)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=shared,
+            pass_fds=[descriptor for descriptor in shared if descriptor >= 0],
             bufsize=0,
         )
         assert process.stdin is not None

@@ -1,7 +1,8 @@
 """How many associations there may be: in total, and of one peer; counted over all receiver processes.
 
 The table lies in memory that the processes share: a seat is the number of the process that gave it and a digest of the
-peer's address. A process that dies leaves its seats to be vacated by whoever notices.
+peer's key: its address, or its name in the configuration. A process that dies leaves its seats to be vacated by
+whoever notices.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-_SEAT = struct.Struct("=I12s")  # process number, 0 when free; digest of the peer's address
+_SEAT = struct.Struct("=I12s")  # process number, 0 when free; digest of the peer's key
 
 
 class Refused(Enum):
@@ -29,24 +30,23 @@ class Refused(Enum):
 class Seats:
     """A fixed number of seats. Safe for threads and for processes that share its file."""
 
-    def __init__(self, total: int, per_peer: int, descriptor: int | None = None) -> None:
+    def __init__(self, total: int, descriptor: int | None = None) -> None:
         """Make a table of free seats, or join that of another process by its file descriptor."""
         size = total * _SEAT.size
         self.descriptor = os.memfd_create("echo-scp-seats") if descriptor is None else descriptor
         os.ftruncate(self.descriptor, size)
         self._table = mmap.mmap(self.descriptor, size)
-        self._per_peer = per_peer
         self._lock = threading.Lock()  # a lock on the file is the process's, whichever thread holds it
 
-    def take(self, address: str) -> int | Refused:
-        """Take a seat for a peer; return its number, or which limit there is none under."""
-        digest = hashlib.sha256(address.encode()).digest()[:12]
+    def take(self, peer_key: str, maximum: int) -> int | Refused:
+        """Take a seat for a peer that may have `maximum`; return its number, or which limit there is none under."""
+        digest = hashlib.sha256(peer_key.encode()).digest()[:12]
         with self._locked():
             seats = list(_SEAT.iter_unpack(self._table))
             free = next((number for number, (owner, _) in enumerate(seats) if not owner), None)
             if free is None:
                 return Refused.TOTAL
-            if sum(owner != 0 and peer == digest for owner, peer in seats) >= self._per_peer:
+            if sum(owner != 0 and peer == digest for owner, peer in seats) >= maximum:
                 return Refused.PEER
             _SEAT.pack_into(self._table, free * _SEAT.size, os.getpid(), digest)
             return free

@@ -234,7 +234,7 @@ class Wire:
             # Some senders write the head of a PDU by itself, and then Nagle's algorithm keeps the rest until the head
             # is acknowledged, which the kernel likes to delay by 40 ms. Each time: the kernel forgets it.
             self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        except BlockingIOError:  # SO_RCVTIMEO
+        except (BlockingIOError, TimeoutError):  # SO_RCVTIMEO; Python's own timeout
             raise _SilentError from None
         except OSError:
             raise _ClosedError from None

@@ -110,12 +110,21 @@ def dial(port: int, source: str = "127.0.0.1") -> socket.socket:
 def receive_pdu(connection: socket.socket) -> bytes:
     """Return the next PDU, or b'' when the peer closed."""
     try:
-        header = connection.recv(6, socket.MSG_WAITALL)
-        if len(header) < 6:
-            return b""
-        return header + connection.recv(struct.unpack(">L", header[2:])[0], socket.MSG_WAITALL)
+        header = _receive(connection, 6)
+        return header and header + _receive(connection, struct.unpack(">L", header[2:])[0])
     except ConnectionResetError:
         return b""
+
+
+def _receive(connection: socket.socket, count: int) -> bytes:
+    """Return `count` bytes, or b'' when the peer closed before; MSG_WAITALL is not for TLS."""
+    received = b""
+    while len(received) < count:
+        piece = connection.recv(count - len(received))
+        if not piece:
+            return b""
+        received += piece
+    return received
 
 
 def status(response: bytes) -> int:
