@@ -10,10 +10,20 @@ import os
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from echo_scp.errors import ConfigurationError
 
@@ -42,13 +52,44 @@ def _existing_folder(value: Path | None) -> Path | None:
     return None if value is None else value.absolute()
 
 
+def _absolute(value: Path | None) -> Path | None:
+    return None if value is None else value.absolute()
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 ObjectKind = Literal["SR", "SEG"]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsConfig(_Section):
+    """DICOM TLS; there is none without a certificate."""
+
+    certificate: Annotated[Path | None, AfterValidator(_absolute)] = None
+    key: Annotated[Path | None, AfterValidator(_absolute)] = None
+    authorities: Annotated[Path | None, AfterValidator(_absolute)] = None
+    port: Port = 2762
+    only: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.certificate is None and (self.key or self.authorities or self.only):
+            raise ValueError("certificate is missing, without which there is no TLS")
+        return self
+
+
+class Peer(_Section):
+    """Somebody who may associate."""
+
+    name: Name
+    ae_title: AETitle
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    certificates: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    maximum_associations: int | None = Field(None, ge=1, le=1000)
 
 
 class ReceiveConfig(_Section):
@@ -58,9 +99,24 @@ class ReceiveConfig(_Section):
     address: str = "0.0.0.0"  # noqa: S104 - a node listens for its modalities; the default is documented
     port: Port = 11112
     maximum_pdu_bytes: int = Field(131072, ge=4096, le=1048576)
+    processes: int = Field(1, ge=1, le=16)
     maximum_associations: int = Field(32, ge=1, le=1000)
+    maximum_associations_per_peer: int = Field(16, ge=1, le=1000)
     network_timeout_s: float = Field(60, gt=0)
     reserve_disk_mb: int = Field(512, ge=0)
+    called_ae_titles: tuple[AETitle, ...] = ()
+    tls: TlsConfig = TlsConfig()
+    peers: tuple[Peer, ...] = ()
+
+    @model_validator(mode="after")
+    def _peers_can_be_told_apart(self) -> Self:
+        names = [peer.name for peer in self.peers]
+        if len(set(names)) != len(names):
+            raise ValueError(f"names of peers must differ, got {', '.join(names)}")
+        bound = [peer.name for peer in self.peers if peer.certificates]
+        if bound and self.tls.authorities is None:
+            raise ValueError(f"tls.authorities must be set to know the certificates of {', '.join(bound)}")
+        return self
 
 
 class StudyConfig(_Section):
@@ -157,7 +213,7 @@ class DeliverConfig(_Section):
 class Destination(_Section):
     """A storage SCP that receives results."""
 
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    name: Name
     ae_title: AETitle
     host: str = Field(min_length=1)
     port: Port = 104

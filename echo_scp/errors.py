@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from echo_scp.model import Reason
+if TYPE_CHECKING:  # a receiver process does without numpy, which the model's arrays need
+    from echo_scp.model import Reason
 
 
 class EchoScpError(Exception):

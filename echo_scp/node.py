@@ -1,6 +1,7 @@
 """The composition root: configuration in, running node out. Owns processes, threads, signals and the stop order.
 
-Started in this order, stopped in the reverse: listener (needs only the spool), database, indexer, worker process, web.
+Started in this order, stopped in the reverse: receiver processes (they need only the spool), database, indexer, worker
+process, web.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from echo_scp.errors import DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
 from echo_scp.jobs import ANALYSE_QUEUE, DELIVER_QUEUE, JobQueue, apply_job_schema
-from echo_scp.receive.listener import Listener
+from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
 from echo_scp.web.app import WebThread, build_app
 from echo_scp.worker import run_worker
@@ -81,7 +82,7 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
         spooled = _Forward()
         with _bound(config.receive.address, config.receive.port):
-            listener = stack.enter_context(Listener(config.receive, spool, spooled))
+            receivers = stack.enter_context(Receivers(config, spooled))
         url = _open_database(config, stack, stop)
         if url is None:
             yield None
@@ -97,12 +98,12 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         worker = WorkerProcess(config, url)
         worker.start()
         stack.callback(worker.stop)
-        checks = {"database": database.ping, "worker": worker.is_alive}
+        checks = {"receivers": receivers.is_alive, "database": database.ping, "worker": worker.is_alive}
         with _bound(config.web.address, config.web.port):
             web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
         web.start()
         stack.callback(web.stop)
-        yield RunningNode(listener.port, web.port)
+        yield RunningNode(receivers.port, web.port)
 
 
 @contextmanager

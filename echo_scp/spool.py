@@ -35,6 +35,8 @@ IMPLEMENTATION_CLASS_UID = "2.25.195650211177394366232251558523645231797"
 IMPLEMENTATION_VERSION_NAME = f"ECHO_SCP_{__version__}"[:16]
 
 _BUFFER_BYTES = 65536
+_WRITE_BACK_BYTES = 512 * 1024
+_SPACE_CHECK_BYTES = 8 * 1024 * 1024  # so far each object under way may go into the reserve
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHL")  # (0002,0000) UL, always first (PS3.10 7.1)
@@ -55,10 +57,13 @@ class SpooledIdentity:
 class SpoolFile:
     """One object on its way to disk. Leaving the `with` block without `commit` leaves nothing behind."""
 
-    def __init__(self, spool: Spool, path: Path, file: BinaryIO) -> None:
+    def __init__(self, spool: Spool, path: str, file: BinaryIO) -> None:
         self._spool = spool
-        self._path = path
+        self._path = path  # a string: here, once per object, the time that a Path takes is felt
         self._file = file
+        self._room = 0  # bytes that may be written before the disk is asked again
+        self._written = 0
+        self._on_its_way = 0  # the disk was told to begin with these
         self._committed = False
 
     def __enter__(self) -> SpoolFile:
@@ -68,30 +73,48 @@ class SpoolFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._committed:
-            self._abort()
+            self.abort()
 
     def write(self, fragment: bytes | memoryview) -> None:
         """Append data set bytes exactly as they were sent. Raises StorageError."""
-        self._spool.require_space(len(fragment))
-        with _storage_errors():
+        if len(fragment) > self._room:
+            self._room = min(self._spool.require_space(len(fragment)), max(_SPACE_CHECK_BYTES, len(fragment)))
+        self._room -= len(fragment)
+        try:
             self._file.write(fragment)
+        except OSError as error:
+            raise StorageError(str(error)) from error
+        self._written += len(fragment)
+        if self._written - self._on_its_way >= _WRITE_BACK_BYTES:
+            self._begin_write_back()
 
     def commit(self) -> Path:
         """Make the object durable and visible in `ready`; only now may it be acknowledged. Raises StorageError."""
         with _storage_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._path = self._path.rename(self._spool.new_ready_path())
-            _fsync_folder(self._path.parent)
+            self._path = self._spool.make_ready(self._path)
+            self._spool.sync_ready()
             self._committed = True
             self._file.close()
-        return self._path
+        return Path(self._path)
 
-    def _abort(self) -> None:
+    def _begin_write_back(self) -> None:
+        """Let the disk begin now, so that little is left to wait for at the commit (2.5 MB: 0.5 ms instead of 2.3).
+
+        The advice drops pages that are on disk already; of those that are not, it begins the writing.
+        """
+        length = self._written - self._on_its_way
+        with suppress(OSError):  # an advice; what is wrong with the disk the commit will say
+            os.posix_fadvise(self._file.fileno(), self._on_its_way, length, os.POSIX_FADV_DONTNEED)
+        self._on_its_way = self._written
+
+    def abort(self) -> None:
+        """Leave nothing behind of an object that was not committed."""
         with suppress(OSError):  # closing flushes, which a full disk refuses again
             self._file.close()
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            os.unlink(self._path)  # noqa: PTH108
 
 
 class Spool:
@@ -115,22 +138,36 @@ class Spool:
     def open(self, identity: SpooledIdentity) -> SpoolFile:
         """Begin an object: Part-10 header written by us, data set to follow. Raises StorageError."""
         header = _part10_header(identity)
-        self.require_space(len(header))
         with _storage_errors():
-            path, file = self._create_locked()
-            file.write(header)  # stays in the buffer: cannot fail and leave `path` without an owner
-        return SpoolFile(self, path, file)
+            spooling = SpoolFile(self, *self._create_locked())
+        try:
+            spooling.write(header)
+        except StorageError:
+            spooling.abort()
+            raise
+        return spooling
 
-    def require_space(self, byte_count: int) -> None:
-        """Raise StorageError when writing `byte_count` would eat into the reserve, or the disk cannot say."""
+    def require_space(self, byte_count: int) -> int:
+        """Return how many bytes there are above the reserve.
+
+        Raises StorageError when `byte_count` would eat into it, or the disk cannot say.
+        """
         with _storage_errors():
             disk = os.statvfs(self._incoming)
-        if disk.f_bavail * disk.f_frsize - byte_count < self._reserve_bytes:
+        room = disk.f_bavail * disk.f_frsize - self._reserve_bytes
+        if byte_count > room:
             raise StorageError(f"less than {self._reserve_bytes // 1024 // 1024} MB free at {self._incoming}")
+        return room
 
-    def new_ready_path(self) -> Path:
-        """Name an arrival: names sort by time, and no two are equal."""
-        return self._ready / f"{time.time_ns():020d}-{secrets.token_hex(8)}.dcm"
+    def make_ready(self, path: str) -> str:
+        """Show the indexer a file that is durable. Names sort by time, and no two are equal."""
+        ready = f"{self._ready}/{time.time_ns():020d}-{secrets.token_hex(8)}.dcm"
+        os.rename(path, ready)  # noqa: PTH104
+        return ready
+
+    def sync_ready(self) -> None:
+        """Make the names in `ready` durable."""
+        _fsync_folder(self._ready)
 
     def ready(self) -> tuple[Path, ...]:
         """Return the acknowledged objects that wait for the indexer, oldest first."""
@@ -191,11 +228,11 @@ class Spool:
                 file.write(content)
             _fsync_folder(path.parent)
 
-    def _create_locked(self) -> tuple[Path, BinaryIO]:
+    def _create_locked(self) -> tuple[str, BinaryIO]:
         """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""
         while True:
-            path = self._incoming / f"{secrets.token_hex(16)}.part"
-            file = path.open("xb", buffering=_BUFFER_BYTES)
+            path = f"{self._incoming}/{secrets.token_hex(16)}.part"
+            file = open(path, "xb", buffering=_BUFFER_BYTES)  # noqa: PTH123, SIM115
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
                 return path, file

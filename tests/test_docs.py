@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from echo_scp import metrics
 from echo_scp.cli import app
-from echo_scp.config import Config, Destination, load
+from echo_scp.config import Config, Destination, Peer, load
 from echo_scp.model import Flag, Reason
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ def test_the_example_configuration_equals_the_defaults():
     assert load(EXAMPLE, {}) == Config()
 
 
-@pytest.mark.parametrize("key", [key for key in keys(Config) if key != "destinations"])
+@pytest.mark.parametrize("key", [key for key in keys(Config) if key not in ("destinations", "receive.peers")])
 def test_every_key_is_in_the_example(key):
     """As a value, or commented out when its default cannot be written."""
     *sections, name = key.split(".")
@@ -46,9 +46,9 @@ def test_every_key_is_in_the_example(key):
     assert name in table or re.search(rf"^# {name} = ", EXAMPLE.read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("key", keys(Destination))
-def test_every_key_of_a_destination_is_in_the_example(key):
-    """The table of destinations is given as a comment."""
+@pytest.mark.parametrize("key", [*keys(Destination), *keys(Peer)])
+def test_every_key_of_a_destination_and_a_peer_is_in_the_example(key):
+    """Their tables are given as comments."""
     assert re.search(rf"^# {key} = ", EXAMPLE.read_text(), re.MULTILINE)
 
 

@@ -6,10 +6,11 @@ import struct
 import zlib
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from echo_scp.decode import tags
+from echo_scp.decode.bounds import read_header
 from echo_scp.decode.quiet import quiet
 from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.model import Instance, Reason
@@ -53,7 +54,7 @@ def read_instance(path: Path) -> Instance:
 
 def _parse(path: Path) -> Dataset:
     try:
-        return dcmread(path, stop_before_pixels=True, force=_begins_like_a_data_set(path))
+        return read_header(path, force=_begins_like_a_data_set(path))
     except InvalidDicomError as error:
         raise UnindexableFileError(path, "not a DICOM file") from error
     except _PARSE_ERRORS as error:

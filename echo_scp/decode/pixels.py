@@ -19,6 +19,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import expand_ybr422, iter_pixels
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit
 
+from echo_scp.decode.bounds import read_whole, require_plausible_stream
 from echo_scp.decode.chroma import Colours
 from echo_scp.decode.gate import frame_count
 from echo_scp.decode.greyscale import eight_bits, grey_table, luminance, palette_table
@@ -49,7 +50,8 @@ def read_pixels(instance: Instance, wanted: Sequence[int] | None = None, *, in_c
     """
     try:
         with quiet():  # what pydicom repairs or doubts on the way is judged by the result
-            return _decode(_complete(instance.path), wanted, in_colour=in_colour)
+            ds = _complete(instance.path, read_whole(instance.path, instance.header))
+            return _decode(ds, wanted, in_colour=in_colour)
     except InstanceError:
         raise
     except OSError as error:
@@ -59,9 +61,8 @@ def read_pixels(instance: Instance, wanted: Sequence[int] | None = None, *, in_c
         raise InstanceError(Reason.UNDECODABLE, f"{type(error).__name__}: {_summary(error)}") from error
 
 
-def _complete(path: Path) -> Dataset:
-    """Return the data set with pixel data, and with the usual value where a describing element is missing."""
-    ds = dcmread(path, force=True)
+def _complete(path: Path, ds: Dataset) -> Dataset:
+    """Return the data set with the usual value where an element that describes pixels is missing."""
     if "PixelData" not in ds:
         # pydicom drops an element that the file ends in
         reason = Reason.TRUNCATED_PIXEL_DATA if _ends_in_pixel_data(path) else Reason.NO_PIXEL_DATA
@@ -90,6 +91,8 @@ def _decode(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) -> Pi
     _check_format(ds, syntax)
     if syntax.is_encapsulated:
         streams = _streams(ds)
+        for number, stream in enumerate(streams, start=1):
+            require_plausible_stream(stream, number, ds)
         if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and ds.BitsAllocated == 8:
             return _from_jpeg(ds, streams, wanted, in_colour=in_colour)
     else:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 class KeptResults:
     """Safe for threads, and for several processes on one folder."""
 
-    def __init__(self, folder: Path, limit_bytes: int, require_space: Callable[[int], None]) -> None:
+    def __init__(self, folder: Path, limit_bytes: int, require_space: Callable[[int], object]) -> None:
         """Keep at most `limit_bytes` in `folder`; `require_space` raises StorageError when the disk is too full."""
         self._folder = folder
         self._limit = limit_bytes

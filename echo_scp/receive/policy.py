@@ -11,12 +11,10 @@ from typing import cast
 
 from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES
-from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import ServiceClass, StorageServiceClass, VerificationServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
-_STORAGE_SERVICE_CLASS_UID = "1.2.840.10008.4.2"
 _STORAGE_SOP_CLASS_ROOT = "1.2.840.10008.5.1.4.1.1."  # retired and future storage SOP classes are under it too
 
 # Their pixels are elsewhere (JPIP) or a live stream (SMPTE ST 2110): to take the object is not to keep the image.
@@ -58,14 +56,3 @@ def supported_contexts(proposed: Iterable[PresentationContext]) -> list[Presenta
             if transfer_syntax in TRANSFER_SYNTAXES:
                 ours.add_transfer_syntax(transfer_syntax)
     return list(supported.values())
-
-
-def storage_service(proposed: Iterable[PresentationContext]) -> dict[UID, SOPClassCommonExtendedNegotiation]:
-    """Assign the proposed storage SOP classes to the Storage Service Class (PS3.7 D.3.3.6), unknown ones above all."""
-    items = {}
-    for uid in filter(is_storage, {cast(UID, context.abstract_syntax) for context in proposed}):
-        item = SOPClassCommonExtendedNegotiation()
-        item.sop_class_uid = uid
-        item.service_class_uid = _STORAGE_SERVICE_CLASS_UID
-        items[uid] = item
-    return items

@@ -3,67 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
-from typing import cast
 
 import structlog
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from echo_scp import metrics
 from echo_scp.errors import StorageError
-from echo_scp.receive.status import StoreStatus
-from echo_scp.spool import Spool, SpooledIdentity
+from echo_scp.receive.status import Status
+from echo_scp.spool import Spool, SpooledIdentity, SpoolFile
 
 log = structlog.get_logger(__name__)
 
 
-def handle_store(event: Event, spool: Spool, on_spooled: Callable[[], None]) -> StoreStatus:
-    """Answer Success when, and only when, the bytes of the request are durable (PS3.4 B.2.3).
+class Reception:
+    """One object between its command set and its status. The data set is neither decoded nor changed.
 
-    The data set is neither decoded nor changed. `on_spooled` is called after the commit, in the association's thread.
+    What fails is remembered: the rest of the object is thrown away, and the sender hears of it at the end.
     """
-    identity = _identity(event)
-    bound = log.bind(
-        sop_instance_uid=identity.sop_instance_uid,
-        sop_class_uid=identity.sop_class_uid,
-        transfer_syntax_uid=identity.transfer_syntax_uid,
-        calling_ae_title=identity.calling_ae_title,
-    )
-    data_set = cast(BytesIO, cast(C_STORE, event.request).DataSet).getbuffer()
-    try:
-        path = _spool(spool, identity, data_set)
-    except StorageError as error:
-        metrics.INSTANCES_RECEIVED.add(outcome="refused")
-        bound.error("instance.refused", reason=str(error))
-        return StoreStatus.OUT_OF_RESOURCES
-    except Exception:  # noqa: BLE001 - the edge of a DIMSE handler: the sender must hear that nothing was stored
-        metrics.INSTANCES_RECEIVED.add(outcome="failed")
-        bound.exception("instance.failed")
-        return StoreStatus.PROCESSING_FAILURE
-    metrics.INSTANCES_RECEIVED.add(outcome="stored")
-    metrics.RECEIVED_BYTES.add(len(data_set))
-    bound.info("instance.spooled", file=path.name, bytes=len(data_set))
-    on_spooled()
-    return StoreStatus.SUCCESS
 
+    def __init__(self, spool: Spool, identity: SpooledIdentity, on_spooled: Callable[[], None]) -> None:
+        """Begin an object; `on_spooled` is called when it is durable and answered, in the association's thread."""
+        self._identity = identity
+        self._on_spooled = on_spooled
+        self._byte_count = 0
+        self._status = Status.SUCCESS
+        self._file: SpoolFile | None = None
+        self._path: Path | None = None
+        try:
+            self._file = spool.open(identity)
+        except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
+            self._fail(error)
 
-def _spool(spool: Spool, identity: SpooledIdentity, data_set: memoryview) -> Path:
-    with spool.open(identity) as file:
-        file.write(data_set)
-        return file.commit()
+    def write(self, fragment: memoryview) -> None:
+        """Take the next bytes of the data set. Never raises."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(fragment)
+            self._byte_count += len(fragment)
+        except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
+            self._fail(error)
 
+    def finish(self) -> Status:
+        """Answer Success when, and only when, the bytes of the request are durable (PS3.4 B.2.3)."""
+        if self._file is None:
+            return self._status
+        try:
+            self._path = self._file.commit()
+            self._file = None
+        except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
+            self._fail(error)
+        return self._status
 
-def _identity(event: Event) -> SpooledIdentity:
-    """Read the command and the association; pynetdicom lets no request without these values come here."""
-    request = cast(C_STORE, event.request)
-    requestor = event.assoc.requestor
-    return SpooledIdentity(
-        sop_class_uid=str(request.AffectedSOPClassUID),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        calling_ae_title=requestor.ae_title,
-        called_ae_title=cast(A_ASSOCIATE, requestor.primitive).called_ae_title,
-    )
+    def answered(self) -> None:
+        """Tell of a stored object; after the response, for which the sender waits."""
+        if self._path is None:
+            return
+        metrics.INSTANCES_RECEIVED.add(outcome="stored")
+        metrics.RECEIVED_BYTES.add(self._byte_count)
+        log.info("instance.spooled", **self._told(), file=self._path.name, bytes=self._byte_count)
+        self._on_spooled()
+
+    def abandon(self) -> None:
+        """Leave nothing of an object that did not come to its end."""
+        if self._file is not None:
+            self._file.abort()
+            self._file = None
+
+    def _fail(self, error: Exception) -> None:
+        self.abandon()
+        if isinstance(error, StorageError):
+            self._status = Status.OUT_OF_RESOURCES
+            metrics.INSTANCES_RECEIVED.add(outcome="refused")
+            log.error("instance.refused", **self._told(), reason=str(error))
+        else:
+            self._status = Status.PROCESSING_FAILURE
+            metrics.INSTANCES_RECEIVED.add(outcome="failed")
+            log.error("instance.failed", **self._told(), exc_info=error)
+
+    def _told(self) -> dict[str, str]:
+        return {
+            "sop_instance_uid": self._identity.sop_instance_uid,
+            "sop_class_uid": self._identity.sop_class_uid,
+            "transfer_syntax_uid": self._identity.transfer_syntax_uid,
+            "calling_ae_title": self._identity.calling_ae_title,
+        }

@@ -20,16 +20,14 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, gen
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dul import DULServiceProvider
 from pynetdicom.presentation import build_context
 
 from echo_scp.config import ReceiveConfig
 from echo_scp.errors import StorageError
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
+from tests.network.peers import A_ABORT, DATA_SET, HALF_AN_OBJECT, US_MULTI_FRAME, connect, fragment, receive_pdu
 
-US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
-DATA_SET = b"\x08\x00\x18\x00\x06\x00\x00\x001.2.3\x00"  # (0008,0018) 1.2.3, Implicit VR Little Endian
 REFERENCED = {"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.204", "1.2.840.10008.1.2.4.205"}
 STREAMS = {"1.2.840.10008.1.2.7.1", "1.2.840.10008.1.2.7.2", "1.2.840.10008.1.2.7.3"}
 
@@ -111,8 +109,12 @@ def without_trailing_padding(ds: Dataset) -> Dataset:
     return ds
 
 
-def pynetdicom_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if isinstance(thread, Association | DULServiceProvider)]
+def association_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(("association-", "receive-adm"))]
+
+
+def serving_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("association-")]
 
 
 def wait_until(condition) -> None:
@@ -361,64 +363,6 @@ def test_the_pdu_length_is_the_configured_one(spool):
 # --- scripted peers --------------------------------------------------------------------------------------------------
 
 
-def pdu(kind: int, body: bytes) -> bytes:
-    return struct.pack(">BBL", kind, 0, len(body)) + body
-
-
-def item(kind: int, body: bytes) -> bytes:
-    return struct.pack(">BBH", kind, 0, len(body)) + body
-
-
-def associate_request() -> bytes:
-    """Encode an A-ASSOCIATE-RQ with context 1: US Multi-frame, Implicit VR Little Endian (PS3.8 9.3.2)."""
-    context = b"\x01\0\0\0" + item(0x30, US_MULTI_FRAME.encode()) + item(0x40, b"1.2.840.10008.1.2")
-    user = item(0x51, struct.pack(">L", 16384)) + item(0x52, b"1.2.3.4")
-    titles = b"ECHO_SCP".ljust(16) + b"CART".ljust(16)
-    items = item(0x10, b"1.2.840.10008.3.1.1.1") + item(0x20, context) + item(0x50, user)
-    return pdu(0x01, b"\0\x01\0\0" + titles + bytes(32) + items)
-
-
-def command() -> bytes:
-    """Encode a C-STORE-RQ command set, all of it in one fragment (PS3.7 9.3.1.1)."""
-
-    def element(number: int, value: bytes) -> bytes:
-        return struct.pack("<HHL", 0, number, len(value)) + value
-
-    elements = (
-        element(0x0002, US_MULTI_FRAME.encode().ljust(28, b"\0"))
-        + element(0x0100, b"\x01\0")
-        + element(0x0110, b"\x01\0")
-        + element(0x0700, b"\0\0")
-        + element(0x0800, b"\x01\0")
-        + element(0x1000, b"1.2.3\0")
-    )
-    return fragment(element(0, struct.pack("<L", len(elements))) + elements, control=3)
-
-
-def fragment(content: bytes, control: int) -> bytes:
-    """Encode a P-DATA-TF with one PDV of context 1; control 0: data set, 2: its last, 3: last of a command."""
-    return pdu(0x04, struct.pack(">LBB", len(content) + 2, 1, control) + content)
-
-
-def connect(listener: Listener) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", listener.port), timeout=20)
-    connection.sendall(associate_request())
-    assert receive_pdu(connection)[0] == 0x02
-    return connection
-
-
-def receive_pdu(connection: socket.socket) -> bytes:
-    """Return the next PDU, or b'' when the peer closed."""
-    header = connection.recv(6, socket.MSG_WAITALL)
-    if len(header) < 6:
-        return b""
-    return header + connection.recv(struct.unpack(">L", header[2:])[0], socket.MSG_WAITALL)
-
-
-A_ABORT = pdu(0x07, bytes(4))
-HALF_AN_OBJECT = command() + fragment(bytes(10_000), control=0)
-
-
 @pytest.mark.parametrize(
     "end",
     [
@@ -430,9 +374,9 @@ HALF_AN_OBJECT = command() + fragment(bytes(10_000), control=0)
 )
 def test_half_an_object_is_never_visible_and_the_listener_goes_on(listener, spool, tmp_path, end):
     """No partial file, whatever ends the association; the next sender is served."""
-    with closing(connect(listener)) as peer:
+    with closing(connect(listener.port)) as peer:
         peer.sendall(HALF_AN_OBJECT + end)
-    wait_until(lambda: not pynetdicom_threads())
+    wait_until(lambda: not serving_threads())
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
 
     status = store_once(listener)
@@ -444,9 +388,9 @@ def test_half_an_object_is_never_visible_and_the_listener_goes_on(listener, spoo
 
 def test_a_peer_that_stalls_within_a_pdu_is_given_up(spool):
     """A cart that was switched off must not hold an association for ever."""
-    with make_listener(spool, network_timeout_s=0.3) as listener, closing(connect(listener)) as peer:
+    with make_listener(spool, network_timeout_s=0.3) as listener, closing(connect(listener.port)) as peer:
         peer.sendall(HALF_AN_OBJECT + fragment(bytes(10_000), control=0)[:100])
-        wait_until(lambda: not pynetdicom_threads())
+        wait_until(lambda: not serving_threads())
 
     assert spool.ready() == ()
 
@@ -464,25 +408,34 @@ def test_health_checks_do_not_use_up_the_associations(spool):
     with make_listener(spool, maximum_associations=1) as listener:
         for _ in range(3):
             socket.create_connection(("127.0.0.1", listener.port)).close()
-        wait_until(lambda: not pynetdicom_threads())
+        wait_until(lambda: not serving_threads())
         status = store_once(listener)
 
     assert status == 0x0000
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 # --- stop ------------------------------------------------------------------------------------------------------------
 
 
-def test_stop_answers_the_object_under_way(spool):
+def test_stop_answers_the_object_under_way(spool, tmp_path):
     """It was begun, so it is finished: stored, and its sender told."""
     listener = make_listener(spool)
     listener.start()
-    with closing(connect(listener)) as peer:
+    port = listener.port
+    with closing(connect(listener.port)) as peer:
         peer.sendall(HALF_AN_OBJECT)
-        wait_until(lambda: any(thread.dimse.message for thread in listener._ae.active_associations))
+        wait_until(lambda: list(tmp_path.glob("data/spool/incoming/*")))
         stopping = threading.Thread(target=listener.stop, kwargs={"grace_s": 20})
         stopping.start()
-        wait_until(lambda: not listener._accepting.is_alive())
+        wait_until(lambda: not listens(port))
         time.sleep(0.2)  # what would end the association at once has time to do so
         peer.sendall(fragment(b"the rest", control=2))
         answer = receive_pdu(peer)
@@ -492,7 +445,7 @@ def test_stop_answers_the_object_under_way(spool):
     assert answer[0] == 0x04
     assert end == A_ABORT
     assert len(spool.ready()) == 1
-    assert pynetdicom_threads() == []
+    assert association_threads() == []
 
 
 def test_stop_ends_what_does_not_end_by_itself(spool):
@@ -500,13 +453,13 @@ def test_stop_ends_what_does_not_end_by_itself(spool):
     listener = make_listener(spool)
     listener.start()
     silent = socket.create_connection(("127.0.0.1", listener.port))
-    idle, between, within = connect(listener), connect(listener), connect(listener)
+    idle, between, within = (connect(listener.port) for _ in range(3))
     between.sendall(HALF_AN_OBJECT)
     within.sendall(HALF_AN_OBJECT[:-1])
 
     listener.stop(grace_s=0.2)
 
-    assert pynetdicom_threads() == []
+    assert association_threads() == []
     assert receive_pdu(idle) == A_ABORT
     assert spool.ready() == ()
     for peer in (silent, idle, between, within):

@@ -66,12 +66,3 @@ def test_objects_without_their_pixels_are_not_accepted():
     (context,) = policy.supported_contexts([build_context(US_MULTI_FRAME, [JPIP_REFERENCED])])
 
     assert context.transfer_syntax == []
-
-
-def test_unknown_sop_classes_are_served_by_the_storage_service():
-    """Else pynetdicom would accept the context and abort at the first object."""
-    items = policy.storage_service([build_context("1.3.46.670589.2.5.1.1"), build_context("1.2.840.10008.1.1")])
-
-    assert [(item.sop_class_uid, item.service_class_uid) for item in items.values()] == [
-        ("1.3.46.670589.2.5.1.1", "1.2.840.10008.4.2")
-    ]

@@ -1,0 +1,156 @@
+"""A-ASSOCIATE (PS3.8 9.3.2-9.3.4): pynetdicom reads the request and writes the answer, policy.py decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from pydicom.uid import UID
+from pynetdicom._globals import APPLICATION_CONTEXT_NAME
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+)
+from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+
+from echo_scp.receive import policy
+from echo_scp.receive.upper_layer import PDU_HEAD, ProtocolError
+from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+# 128 contexts with 40 transfer syntaxes each are half of this.
+MAXIMUM_REQUEST_BYTES = 256 * 1024
+# The fixed fields of A-ASSOCIATE-RQ behind the head of the PDU (PS3.8 Table 9-11).
+_SHORTEST_REQUEST_BYTES = 68
+_CALLED_AE_TITLE, _CALLING_AE_TITLE = slice(10, 26), slice(26, 42)
+
+# Rejected transient, by the presentation service: local limit exceeded (PS3.8 Table 9-21).
+NO_ROOM = PDU_HEAD.pack(0x03, 4) + bytes((0, 2, 3, 2))
+# Rejected permanent, by the ACSE: protocol version not supported.
+_WRONG_VERSION = PDU_HEAD.pack(0x03, 4) + bytes((0, 1, 2, 2))
+
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What both sides know after the A-ASSOCIATE-AC; `contexts` maps accepted context IDs to transfer syntaxes."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    contexts: Mapping[int, str]
+    refused_contexts: int
+    peer_maximum_pdu_bytes: int  # 0: any
+
+
+class RejectionError(Exception):
+    """An association that is not accepted; `pdu` is the A-ASSOCIATE-RJ that says so."""
+
+    def __init__(self, calling_ae_title: str, pdu: bytes) -> None:
+        super().__init__(calling_ae_title)
+        self.calling_ae_title = calling_ae_title
+        self.pdu = pdu
+
+
+def is_acceptable_length(length: int) -> bool:
+    """Say whether an A-ASSOCIATE-RQ may be this long, before memory is taken for it."""
+    return _SHORTEST_REQUEST_BYTES <= length <= MAXIMUM_REQUEST_BYTES
+
+
+def ae_titles(request: bytes) -> tuple[str, str]:
+    """Return the calling and the called AE title of an A-ASSOCIATE-RQ, without reading the rest of it."""
+    calling, called = request[_CALLING_AE_TITLE], request[_CALLED_AE_TITLE]
+    return calling.decode("ascii", "replace").strip(), called.decode("ascii", "replace").strip()
+
+
+def not_recognised(reason: int) -> bytes:
+    """Encode an A-ASSOCIATE-RJ: rejected permanent, by the service user (PS3.8 Table 9-21)."""
+    return PDU_HEAD.pack(0x03, 4) + bytes((0, 1, 1, reason))
+
+
+def negotiate(request: bytes, maximum_pdu_bytes: int) -> tuple[Agreement, bytes]:
+    """Read an A-ASSOCIATE-RQ; return what is agreed and the A-ASSOCIATE-AC.
+
+    Raises RejectionError, and ProtocolError for what is not an A-ASSOCIATE-RQ.
+    """
+    try:
+        proposal = _read(request)
+        results, role_items = _decide(proposal)
+        answer = _answer(proposal, results, [*_about_us(maximum_pdu_bytes), *role_items])
+        return _agreement(proposal, results), A_ASSOCIATE_AC(answer).encode()
+    except RejectionError:
+        raise
+    except Exception as error:  # the border to pynetdicom's parser, which raises what it likes
+        raise ProtocolError(f"the A-ASSOCIATE-RQ cannot be read: {type(error).__name__}") from error
+
+
+def _read(request: bytes) -> A_ASSOCIATE:
+    pdu = A_ASSOCIATE_RQ()
+    pdu.decode(request)
+    if not pdu.protocol_version & 1:  # PS3.8 Table 9-11: each bit a version, ours is bit 0
+        raise RejectionError(pdu.calling_ae_title, _WRONG_VERSION)
+    return pdu.to_primitive()
+
+
+def _decide(proposal: A_ASSOCIATE) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
+    roles = {
+        cast(UID, item.sop_class_uid): (item.scu_role, item.scp_role)
+        for item in _items(proposal, SCP_SCU_RoleSelectionNegotiation)
+    }
+    proposed = proposal.presentation_context_definition_list
+    results, role_items = negotiate_as_acceptor(proposed, policy.supported_contexts(proposed), roles)
+    return sorted(results, key=lambda context: bool(context.result)), role_items
+
+
+def _agreement(proposal: A_ASSOCIATE, results: list[PresentationContext]) -> Agreement:
+    accepted = {cast(int, item.context_id): str(item.transfer_syntax[0]) for item in results if item.result == 0}
+    lengths = [item.maximum_length_received for item in _items(proposal, MaximumLengthNotification)]
+    return Agreement(
+        calling_ae_title=proposal.calling_ae_title,
+        called_ae_title=proposal.called_ae_title,
+        contexts=accepted,
+        refused_contexts=len(results) - len(accepted),
+        peer_maximum_pdu_bytes=lengths[0] if lengths else 0,
+    )
+
+
+def _answer(proposal: A_ASSOCIATE, results: list[PresentationContext], user_information: list[Any]) -> A_ASSOCIATE:
+    answer = A_ASSOCIATE()
+    answer.application_context_name = UID(APPLICATION_CONTEXT_NAME)
+    answer.calling_ae_title = proposal.calling_ae_title
+    answer.called_ae_title = proposal.called_ae_title
+    answer.result = 0x00
+    answer.result_source = 0x01
+    answer.presentation_context_definition_results_list = results
+    if _items(proposal, AsynchronousOperationsWindowNegotiation):
+        user_information = [*user_information, _one_operation()]
+    answer.user_information = user_information
+    return answer
+
+
+def _about_us(maximum_pdu_bytes: int) -> list[Any]:
+    length = MaximumLengthNotification()
+    length.maximum_length_received = maximum_pdu_bytes
+    implementation = ImplementationClassUIDNotification()
+    implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    version = ImplementationVersionNameNotification()
+    version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    return [length, implementation, version]
+
+
+def _one_operation() -> AsynchronousOperationsWindowNegotiation:
+    """Answer a proposal of more operations at once: one (PS3.7 D.3.3.3)."""
+    window = AsynchronousOperationsWindowNegotiation()
+    window.maximum_number_operations_invoked = 1
+    window.maximum_number_operations_performed = 1
+    return window
+
+
+def _items(proposal: A_ASSOCIATE, kind: type[_T]) -> list[_T]:
+    return [item for item in proposal.user_information if isinstance(item, kind)]
