@@ -56,8 +56,21 @@ def _absolute(value: Path | None) -> Path | None:
     return None if value is None else value.absolute()
 
 
+def _existing_file(value: Path | None) -> Path | None:
+    if value is not None and not value.is_file():
+        raise ValueError("must be an existing file")
+    return None if value is None else value.absolute()
+
+
+def _url(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("must be the URL of a STOW-RS service, such as https://pacs.example.org/dicom-web/studies")
+    return value.rstrip("/")
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+ExistingFile = Annotated[Path | None, AfterValidator(_existing_file)]
 ObjectKind = Literal["SR", "SEG"]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -208,16 +221,56 @@ class DeliverConfig(_Section):
     first_retry_s: float = Field(10, gt=0)
     maximum_retry_s: float = Field(3600, gt=0)
     give_up_after_h: float = Field(168, gt=0)
+    urgent_ef_percent: float = Field(30, ge=0, le=100)
 
 
 class Destination(_Section):
-    """A storage SCP that receives results."""
+    """Who receives results, by C-STORE (`ae_title`, `host`, `port`) or by STOW-RS (`url`), and which results.
+
+    The rules (`calling_ae_titles` ... `return_to_sender`) must all hold; an empty one always does.
+    """
 
     name: Name
-    ae_title: AETitle
-    host: str = Field(min_length=1)
+    ae_title: AETitle = ""
+    host: str = ""
     port: Port = 104
+    url: Annotated[str, AfterValidator(_url)] = ""
     send: tuple[ObjectKind, ...] = ("SR", "SEG")
+    fallbacks: dict[ObjectKind, tuple[ObjectKind, ...]] = {}
+    concurrency: int = Field(1, ge=1, le=16)
+    commitment: bool = False
+    calling_ae_titles: tuple[str, ...] = ()
+    institutions: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    return_to_sender: bool = False
+    tls: bool = False
+    tls_ca: ExistingFile = None
+    tls_certificate: ExistingFile = None
+    tls_key: ExistingFile = None
+    user: str = ""
+    password_file: ExistingFile = None
+    token_file: ExistingFile = None
+
+    @model_validator(mode="after")
+    def _one_protocol(self) -> Self:
+        if self.url and (self.ae_title or self.host or self.commitment or self.return_to_sender):
+            raise ValueError("a destination with a url has no ae_title, host, commitment and return_to_sender")
+        if not self.url and not (self.ae_title and self.host):
+            raise ValueError("a destination needs ae_title and host, or a url")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_fit(self) -> Self:
+        if (self.user or self.password_file or self.token_file) and not self.url:
+            raise ValueError("user, password_file and token_file are for a destination with a url")
+        if bool(self.user) != bool(self.password_file) or (self.user and self.token_file):
+            raise ValueError("give user and password_file, or token_file")
+        if bool(self.tls_key) and not self.tls_certificate:
+            raise ValueError("tls_key needs tls_certificate")
+        if (self.tls_ca or self.tls_certificate) and not (self.tls or self.url.startswith("https:")):
+            raise ValueError("tls_ca and tls_certificate need tls = true, or a url with https")
+        return self
 
 
 class WebConfig(_Section):

@@ -13,7 +13,9 @@ EchoScpError
   DatabaseUnavailableError    the database does not answer (retryable)
   DeliveryError               a destination did not take an object
     DestinationUnreachableError   no association (retryable)
-    DestinationRefusedError       no presentation context, or a failure status (retryable)
+      NoAnswerError                 it ended while one object was sent (retryable)
+    DestinationRefusedError       a failure status (retryable)
+      ObjectNotSupportedError       no presentation context for the object: another try gives the same
 """
 
 from __future__ import annotations
@@ -139,9 +141,19 @@ class DestinationUnreachableError(DeliveryError):
     """No association could be made: refused, rejected, or no answer in time."""
 
 
+class NoAnswerError(DestinationUnreachableError):
+    """The association or connection ended, or fell silent, while one object was sent: the object may be the cause."""
+
+
 class DestinationRefusedError(DeliveryError):
-    """The destination offers no presentation context for the object, or answered with a failure status."""
+    """The destination answered with a failure status, or does not take such objects."""
 
     def __init__(self, destination: str, detail: str, status: int | None = None) -> None:
         super().__init__(destination, detail)
         self.status = status
+
+
+class ObjectNotSupportedError(DestinationRefusedError):
+    """The destination does not take objects of this SOP class, or none in an encoding that we can give."""
+
+    retryable = False

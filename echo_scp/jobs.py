@@ -1,13 +1,13 @@
-"""The two Procrastinate tasks: analyse a complete study, deliver one object to one destination.
+"""The Procrastinate task: analyse a complete study.
 
-Jobs are hints, tables are the truth: a study that is not reported and a delivery that waits get their job again
-(`JobQueue.recover`) whatever was lost, and a job that finds its work done does nothing.
+Jobs are hints, tables are the truth: a study that is not reported gets its job again (`JobQueue.recover`) whatever was
+lost, and a job that finds its work done does nothing. Deliveries need no job: their table is their queue (outbox.py).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,28 +20,26 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 from echo_scp import __version__
-from echo_scp.config import Config, Destination
+from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.database.results import store_analysis
 from echo_scp.decode import read_instance
-from echo_scp.deliver import send
+from echo_scp.deliver import study_facts
 from echo_scp.errors import (
     DatabaseUnavailableError,
-    DeliveryError,
-    DestinationRefusedError,
     InstanceError,
     StorageError,
     UnindexableFileError,
 )
-from echo_scp.metrics import DELIVERIES
 from echo_scp.model import EngineIdentity, Instance
+from echo_scp.outbox import put
 from echo_scp.pipeline import Pipeline, Request
 from echo_scp.report import PredecessorReference, ResultFile
 from echo_scp.report.results import RESULTS_NAME, results_json
 from echo_scp.spool import Spool
 
-ANALYSE_STUDY, DELIVER_OBJECT = "analyse_study", "deliver_object"
-ANALYSE_QUEUE, DELIVER_QUEUE = "analyse", "deliver"
+ANALYSE_STUDY = "analyse_study"
+ANALYSE_QUEUE = "analyse"
 
 log = structlog.get_logger(__name__)
 
@@ -80,21 +78,12 @@ class JobQueue:
         key = f"study:{study_instance_uid}"
         self._defer(ANALYSE_STUDY, ANALYSE_QUEUE, key, wait_s, attempt, study_instance_uid=study_instance_uid)
 
-    def schedule_delivery(self, sop_instance_uid: str, destination: str, wait_s: float = 0, attempt: int = 1) -> None:
-        """Have the object sent in `wait_s` seconds, unless that is already due."""
-        key = f"delivery:{destination}:{sop_instance_uid}"
-        arguments = {"sop_instance_uid": sop_instance_uid, "destination": destination}
-        self._defer(DELIVER_OBJECT, DELIVER_QUEUE, key, wait_s, attempt, **arguments)
-
     def recover(self, database: Database) -> None:
-        """Schedule every unfinished study and delivery that has no job."""
+        """Schedule every unfinished study that has no job."""
         with database.transaction() as transaction:
             studies = transaction.rows("studies_without_job")
-            deliveries = transaction.rows("deliveries_without_job")
         for (study_instance_uid,) in studies:
             self.schedule_analysis(str(study_instance_uid), 0)
-        for sop_instance_uid, destination in deliveries:
-            self.schedule_delivery(str(sop_instance_uid), str(destination))
 
     def _defer(self, task: str, queue: str, key: str, wait_s: float, attempt: int, **arguments: str) -> None:
         deferrer = self._app.configure_task(
@@ -103,7 +92,7 @@ class JobQueue:
             lock=key,
             queueing_lock=key,
             schedule_in={"seconds": max(0.0, wait_s)},
-            priority=1 - min(attempt, 30),  # a destination that is away must not hold up the others
+            priority=1 - min(attempt, 30),  # a study that fails must not hold up the others
         )
         try:
             deferrer.defer(**arguments, attempt=attempt)
@@ -125,15 +114,25 @@ class _Run:
 
 
 class Work:
-    """What the two tasks do."""
+    """What the task does."""
 
-    def __init__(self, config: Config, database: Database, queue: JobQueue, spool: Spool, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        queue: JobQueue,
+        spool: Spool,
+        pipeline: Pipeline,
+        *,
+        on_queued: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_queued` is called when deliveries were queued."""
         self._config = config
         self._database = database
         self._queue = queue
         self._spool = spool
         self._pipeline = pipeline
-        self._destinations = {destination.name: destination for destination in config.destinations}
+        self._on_queued = on_queued
 
     def analyse_study(self, study_instance_uid: str) -> None:
         """Analyse a study that has been quiet long enough, store the result, and have it delivered."""
@@ -148,19 +147,6 @@ class Work:
         with self._database.transaction() as transaction:
             transaction.execute("study_failed", study_instance_uid=study_instance_uid)
         log.error("study.failed", study_instance_uid=study_instance_uid)
-
-    def deliver_object(self, sop_instance_uid: str, destination: str) -> bool:
-        """Send one object; return False when it should be tried again."""
-        with self._database.transaction() as transaction:
-            row = transaction.row("delivery", sop_instance_uid=sop_instance_uid, destination=destination)
-        if row is None or row[1] != "waiting":
-            return True
-        path, age_s = Path(str(row[0])), cast(float, row[2])
-        peer = self._destinations.get(destination)
-        if peer is None:
-            self._record(sop_instance_uid, destination, "given_up", None, "the destination is no longer configured")
-            return True
-        return self._send(path, sop_instance_uid, peer, age_s)
 
     def _analyse_study(self, uid: str) -> None:
         run = self._begin(uid)
@@ -215,63 +201,12 @@ class Work:
         self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
         with self._database.transaction() as transaction:
             store_analysis(transaction, run.run_id, analysed.analysis)
-            self._store_objects(transaction, run.run_id, objects, folder)
-            transaction.execute("study_reported", study_instance_uid=uid, revision=revision, started_at=started_at)
-        log.info("study.reported", revision=revision, objects=len(objects))
-        for file, destination in self._addressed(objects):
-            self._queue.schedule_delivery(file.sop_instance_uid, destination.name)
-
-    def _store_objects(
-        self, transaction: Transaction, run_id: int, objects: Iterable[ResultFile], folder: Path
-    ) -> None:
-        objects = tuple(objects)
-        for file in objects:
-            transaction.execute(
-                "insert_result_object",
-                run_id=run_id,
-                sop_instance_uid=file.sop_instance_uid,
-                series_instance_uid=file.series_instance_uid,
-                sop_class_uid=file.sop_class_uid,
-                kind=file.kind,
-                path=str(folder / file.name),
-            )
-        for file, destination in self._addressed(objects):
-            transaction.execute("insert_delivery", sop_instance_uid=file.sop_instance_uid, destination=destination.name)
-
-    def _addressed(self, objects: Iterable[ResultFile]) -> list[tuple[ResultFile, Destination]]:
-        return [
-            (file, destination)
-            for file in objects
-            for destination in self._config.destinations
-            if file.kind in destination.send
-        ]
-
-    def _send(self, path: Path, sop_instance_uid: str, peer: Destination, age_s: float) -> bool:
-        try:
-            outcome = send(path, peer, self._config.receive.ae_title, self._config.deliver.timeout_s)
-        except DeliveryError as error:
-            refused = isinstance(error, DestinationRefusedError)
-            DELIVERIES.add(destination=peer.name, outcome="refused" if refused else "unreachable")
-            given_up = age_s > self._config.deliver.give_up_after_h * 3600
-            status = error.status if isinstance(error, DestinationRefusedError) else None
-            self._record(sop_instance_uid, peer.name, "given_up" if given_up else "waiting", status, error.detail)
-            return given_up
-        DELIVERIES.add(destination=peer.name, outcome="warning" if outcome.warning else "delivered")
-        self._record(sop_instance_uid, peer.name, "delivered", outcome.status, outcome.warning)
-        return True
-
-    def _record(self, sop_instance_uid: str, destination: str, state: str, status: int | None, detail: str) -> None:
-        with self._database.transaction() as transaction:
-            transaction.execute(
-                "record_delivery",
-                sop_instance_uid=sop_instance_uid,
-                destination=destination,
-                state=state,
-                status=status,
-                detail=detail,
-            )
-        level = log.info if state == "delivered" else log.warning
-        level(f"delivery.{state}", sop_instance_uid=sop_instance_uid, destination=destination, detail=detail)
+            _store_objects(transaction, run.run_id, objects, folder)
+            facts = study_facts(analysed.analysis, self._config.deliver.urgent_ef_percent)
+            deliveries = put(transaction, self._config.destinations, objects, facts)
+            transaction.execute("study_reported", study_instance_uid=uid, revision=revision)
+        log.info("study.reported", revision=revision, objects=len(objects), deliveries=deliveries)
+        self._on_queued()
 
 
 def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity], settings: str) -> str:
@@ -299,3 +234,16 @@ def _predecessor(transaction: Transaction, uid: str, revision: int) -> Predecess
         return None
     sop_instance_uid, series_instance_uid, sop_class_uid = (str(value) for value in row)
     return PredecessorReference(uid, series_instance_uid, sop_instance_uid, sop_class_uid)
+
+
+def _store_objects(transaction: Transaction, run_id: int, objects: Iterable[ResultFile], folder: Path) -> None:
+    for file in objects:
+        transaction.execute(
+            "insert_result_object",
+            run_id=run_id,
+            sop_instance_uid=file.sop_instance_uid,
+            series_instance_uid=file.series_instance_uid,
+            sop_class_uid=file.sop_class_uid,
+            kind=file.kind,
+            path=str(folder / file.name),
+        )

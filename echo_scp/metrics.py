@@ -95,8 +95,25 @@ CLIPS = Counter(
 )
 DELIVERIES = Counter(
     "echo_scp_deliveries_total",
-    "Attempts to send a result, by destination and outcome: delivered, warning, refused, unreachable.",
+    "Attempts to send a result, by destination and outcome: delivered, warning, refused, unsupported, unreachable.",
     ("destination", "outcome"),
+)
+COMMITMENTS = Counter(
+    "echo_scp_commitments_total",
+    "Objects in answers of Storage Commitment, by destination and outcome: committed, failed, unanswered.",
+    ("destination", "outcome"),
+)
+DELIVERIES_WAITING = Gauge("echo_scp_deliveries_waiting", "Objects that wait to be sent.", ("destination",))
+DELIVERY_AGE = Gauge(
+    "echo_scp_delivery_oldest_age_seconds", "Age of the object that has waited longest.", ("destination",)
+)
+DELIVERY_ATTEMPTS = Gauge(
+    "echo_scp_delivery_attempts_max", "Attempts of the waiting object that was tried most often.", ("destination",)
+)
+DESTINATION_RESTING = Gauge(
+    "echo_scp_destination_resting",
+    "1 while a destination that could not be reached is left alone, else 0.",
+    ("destination",),
 )
 QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue.", ("queue",))
 QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
@@ -115,6 +132,11 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     STAGE_DURATION,
     CLIPS,
     DELIVERIES,
+    COMMITMENTS,
+    DELIVERIES_WAITING,
+    DELIVERY_AGE,
+    DELIVERY_ATTEMPTS,
+    DESTINATION_RESTING,
     QUEUE_DEPTH,
     QUEUE_AGE,
     ENGINE_FALLBACKS,

@@ -13,7 +13,7 @@ import multiprocessing.process
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,14 @@ from types import FrameType
 import structlog
 
 from echo_scp import __version__, logs, metrics
-from echo_scp.config import Config
+from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, migrate
 from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
-from echo_scp.jobs import ANALYSE_QUEUE, DELIVER_QUEUE, JobQueue, apply_job_schema
+from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
+from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
 from echo_scp.web.app import WebThread, build_app
@@ -100,7 +101,7 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         stack.callback(worker.stop)
         checks = {"receivers": receivers.is_alive, "database": database.ping, "worker": worker.is_alive}
         with _bound(config.web.address, config.web.port):
-            web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
+            web = WebThread(build_app(lambda: _refresh(database, spool, config.destinations), checks), config.web)
         web.start()
         stack.callback(web.stop)
         yield RunningNode(receivers.port, web.port)
@@ -165,16 +166,17 @@ def prepare_database(url: str) -> None:
     apply_job_schema(url)
 
 
-def _refresh(database: Database, spool: Spool) -> None:
+def _refresh(database: Database, spool: Spool, destinations: Iterable[Destination]) -> None:
     """Set the gauges that are read from the state rather than counted."""
     metrics.SPOOL_BACKLOG.set(len(spool.ready()))
     try:
         with database.transaction() as transaction:
             states = dict.fromkeys(("receiving", "analysing", "reported", "failed"), 0)
             states |= {str(state): int(str(count)) for state, count in transaction.rows("studies_by_state")}
-            queues = {ANALYSE_QUEUE: (0.0, 0.0), DELIVER_QUEUE: (0.0, 0.0)}
+            queues = {ANALYSE_QUEUE: (0.0, 0.0)}
             for queue, depth, age_s in transaction.rows("queue_depth"):
                 queues[str(queue)] = (float(str(depth)), float(str(age_s)))
+            refresh_delivery_gauges(transaction, [destination.name for destination in destinations])
     except DatabaseUnavailableError as error:
         log.warning("metrics.database_unavailable", detail=str(error))
         return

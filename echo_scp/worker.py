@@ -1,4 +1,4 @@
-"""Runs the two tasks until told to stop: one Procrastinate worker per queue, in one process."""
+"""Analyses and delivers until told to stop: a Procrastinate worker and the outbox's threads, in one process."""
 
 from __future__ import annotations
 
@@ -16,24 +16,19 @@ from echo_scp.config import Config
 from echo_scp.database.connection import Database
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError
 from echo_scp.inference.catalogue import load_engines
-from echo_scp.jobs import ANALYSE_QUEUE, ANALYSE_STUDY, DELIVER_OBJECT, DELIVER_QUEUE, JobQueue, Work
+from echo_scp.jobs import ANALYSE_QUEUE, ANALYSE_STUDY, JobQueue, Work
 from echo_scp.kept import KeptResults
+from echo_scp.outbox import Deliverer, retry_wait_s
 from echo_scp.pipeline import Pipeline
 from echo_scp.spool import Spool
 
 ANALYSIS_ATTEMPTS = 3
 ANALYSIS_RETRY_S = (5.0, 300.0)  # first and longest wait
 MAXIMUM_TAKEOVERS = 5  # of one study's job: more mean that the study kills its worker
-DELIVERY_CONCURRENCY = 4
 POLLING_S = 1.0  # how late a job that is due may start
 GRACE_S = 60.0  # how long a stopping worker waits for the jobs in hand; what is left runs again at the next start
 
 log = structlog.get_logger(__name__)
-
-
-def retry_wait_s(first_s: float, maximum_s: float, attempt: int) -> float:
-    """Return the wait after attempt 1, 2, 3 ...: first, twice that, four times that ... at most `maximum_s`."""
-    return min(first_s * 2.0 ** min(attempt - 1, 30), maximum_s)
 
 
 def run_worker(config: Config, url: str, *, alone: bool) -> None:
@@ -44,8 +39,10 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
     os.nice(config.work.niceness)  # a sender waits for the receiver, nobody for us; threads to come inherit it
     engines = load_engines(config.analysis)
     spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
-    with Database(url) as database, JobQueue(url) as queue:
-        work = Work(config, database, queue, spool, Pipeline(config, engines, _kept(config, spool)))
+    connections = 2 + config.work.concurrency + sum(destination.concurrency for destination in config.destinations)
+    with Database(url, connections) as database, JobQueue(url) as queue, Deliverer(config, database) as deliverer:
+        pipeline = Pipeline(config, engines, _kept(config, spool))
+        work = Work(config, database, queue, spool, pipeline, on_queued=deliverer.wake)
         asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database), alone=alone))
     log.info("worker.stopped")
 
@@ -63,14 +60,13 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with build_app(config, url, work, queue).open_async() as app:
+    async with build_app(url, work, queue).open_async() as app:
         stalled_after_s = config.work.stalled_after_s
         await _take_over_stalled(app, work, 0.0 if alone else stalled_after_s)
-        workers = [
-            asyncio.create_task(_work(app, name, concurrency, stalled_after_s))
-            for name, concurrency in ((ANALYSE_QUEUE, config.work.concurrency), (DELIVER_QUEUE, DELIVERY_CONCURRENCY))
+        tasks = [
+            asyncio.create_task(_work(app, ANALYSE_QUEUE, config.work.concurrency, stalled_after_s)),
+            asyncio.create_task(_housekeep(app, work, recover, stalled_after_s)),
         ]
-        tasks = [*workers, asyncio.create_task(_housekeep(app, work, recover, stalled_after_s))]
         stopping = asyncio.create_task(stop.wait())
         log.info("worker.started", concurrency=config.work.concurrency)
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -81,8 +77,8 @@ async def _run(
                 raise outcome
 
 
-def build_app(config: Config, url: str, work: Work, queue: JobQueue) -> procrastinate.App:
-    """Return the Procrastinate application with both tasks.
+def build_app(url: str, work: Work, queue: JobQueue) -> procrastinate.App:
+    """Return the Procrastinate application with its task.
 
     A task that fails queues its successor itself. Procrastinate's own retry would turn the running job back into a
     waiting one, which the queueing lock forbids when a newer job of the same study waits already.
@@ -100,17 +96,6 @@ def build_app(config: Config, url: str, work: Work, queue: JobQueue) -> procrast
                 queue.schedule_analysis(study_instance_uid, retry_wait_s(*ANALYSIS_RETRY_S, attempt), attempt + 1)
             else:
                 work.fail_study(study_instance_uid)
-
-    @app.task(name=DELIVER_OBJECT, queue=DELIVER_QUEUE)
-    def deliver_object(sop_instance_uid: str, destination: str, attempt: int = 1) -> None:
-        try:
-            delivered = work.deliver_object(sop_instance_uid, destination)
-        except Exception:  # the edge of a job
-            log.exception("delivery.failed", sop_instance_uid=sop_instance_uid, destination=destination)
-            delivered = False
-        if not delivered:
-            wait_s = retry_wait_s(config.deliver.first_retry_s, config.deliver.maximum_retry_s, attempt)
-            queue.schedule_delivery(sop_instance_uid, destination, wait_s, attempt + 1)
 
     return app
 

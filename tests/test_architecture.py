@@ -32,7 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"kept", "schedule"}),
-    frozenset({"pipeline", "imports"}),
+    frozenset({"pipeline", "imports", "outbox"}),
     frozenset({"receive", "jobs", "index", "folder", "web"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
@@ -51,6 +51,7 @@ HOMES = {
     "cuda": {"inference"},
     "pycuda": {"inference"},
     "prometheus_client": {"metrics"},
+    "httpx": {"deliver"},
     "starlette": {"web"},
     "uvicorn": {"web"},
     "typer": {"cli", "commands"},

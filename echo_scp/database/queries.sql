@@ -76,7 +76,8 @@ UPDATE study SET state = 'reported' WHERE study_instance_uid = %(study_instance_
 -- name: study_reported
 UPDATE study SET
     revision = %(revision)s,
-    state = CASE WHEN quiet_since > %(started_at)s THEN state ELSE 'reported' END
+    -- What came meanwhile has made it 'receiving' again. No clock is asked: it may jump.
+    state = CASE WHEN state = 'analysing' THEN 'reported' ELSE state END
 WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: finish_run
@@ -114,31 +115,140 @@ VALUES (%(sop_instance_uid)s, %(run_id)s, %(series_instance_uid)s, %(sop_class_u
 ON CONFLICT (sop_instance_uid) DO NOTHING;
 
 -- name: insert_delivery
-INSERT INTO delivery (sop_instance_uid, destination, state) VALUES (%(sop_instance_uid)s, %(destination)s, 'waiting')
+INSERT INTO delivery (sop_instance_uid, destination, state, urgent)
+VALUES (%(sop_instance_uid)s, %(destination)s, 'waiting', %(urgent)s)
 ON CONFLICT DO NOTHING;
 
 -- name: predecessor
 SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid FROM result_object o JOIN run r ON r.id = o.run_id
 WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind = 'SR';
 
--- name: deliveries_without_job
-SELECT sop_instance_uid, destination FROM delivery d
-WHERE state = 'waiting' AND NOT EXISTS (
-    SELECT FROM procrastinate_jobs j
-    WHERE j.lock = 'delivery:' || d.destination || ':' || d.sop_instance_uid AND j.status IN ('todo', 'doing')
-)
-ORDER BY created_at;
+-- A time so far ahead that nothing here sets it was set before the clock went back: it counts as past.
 
--- name: delivery
-SELECT o.path, d.state, extract(epoch FROM now() - d.created_at)::double precision
-FROM delivery d JOIN result_object o USING (sop_instance_uid)
-WHERE d.sop_instance_uid = %(sop_instance_uid)s AND d.destination = %(destination)s;
+-- name: due_deliveries
+SELECT d.sop_instance_uid, o.path, o.kind, o.run_id, r.study_instance_uid, d.failure_count, d.urgent
+FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+WHERE d.destination = %(destination)s AND d.state = 'waiting'
+    AND (d.next_attempt_at <= now() OR d.next_attempt_at > now() + %(longest_wait)s)
+ORDER BY d.urgent DESC, d.number LIMIT %(limit)s;
 
--- name: record_delivery
+-- name: take_delivery
+SELECT d.sop_instance_uid, o.path, o.kind, o.run_id, r.study_instance_uid, d.failure_count, d.urgent
+FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+WHERE d.destination = %(destination)s AND d.state = 'waiting'
+    AND (d.next_attempt_at <= now() OR d.next_attempt_at > now() + %(longest_wait)s)
+ORDER BY d.urgent DESC, d.number LIMIT 1 FOR UPDATE OF d SKIP LOCKED;
+
+-- name: delivery_made
 UPDATE delivery SET
-    state = %(state)s, status = %(status)s, detail = %(detail)s,
-    attempt_count = attempt_count + 1, last_attempt_at = now()
+    state = 'delivered', status = %(status)s, detail = %(detail)s, delivered_at = clock_timestamp(),
+    attempt_count = attempt_count + 1, failure_count = 0, last_attempt_at = clock_timestamp(),
+    next_attempt_at = clock_timestamp()
 WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s;
+
+-- name: delivery_failed
+UPDATE delivery SET
+    state = CASE WHEN %(for_good)s THEN 'unsupported' WHEN tried_s + %(wait_s)s > %(give_up_after_s)s THEN 'given_up'
+        ELSE 'waiting' END,
+    status = %(status)s, detail = %(detail)s, tried_s = tried_s + %(wait_s)s,
+    attempt_count = attempt_count + 1, failure_count = failure_count + 1, last_attempt_at = clock_timestamp(),
+    next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s
+RETURNING state;
+
+-- name: insert_fallbacks
+INSERT INTO delivery (sop_instance_uid, destination, state, urgent)
+SELECT o.sop_instance_uid, %(destination)s, 'waiting', %(urgent)s FROM result_object o
+WHERE o.run_id = %(run_id)s AND o.kind = ANY (%(kinds)s)
+ON CONFLICT DO NOTHING;
+
+-- name: destination_rest
+SELECT failure_count, rest_until > now() AND rest_until <= now() + %(longest_wait)s
+FROM destination WHERE name = %(destination)s;
+
+-- name: claim_destination
+UPDATE destination SET rest_until = now() + make_interval(secs => %(probe_s)s)
+WHERE name = %(destination)s AND NOT (rest_until > now() AND rest_until <= now() + %(longest_wait)s)
+RETURNING name;
+
+-- name: destination_answered
+DELETE FROM destination WHERE name = %(destination)s;
+
+-- name: destination_failed
+INSERT INTO destination (name, failure_count, rest_until, detail)
+VALUES (%(destination)s, 1, clock_timestamp() + make_interval(secs => %(wait_s)s), %(detail)s)
+ON CONFLICT (name) DO UPDATE SET
+    failure_count = destination.failure_count + 1, rest_until = excluded.rest_until, detail = excluded.detail;
+
+-- name: charge_waiting
+UPDATE delivery SET
+    state = CASE WHEN tried_s + %(wait_s)s > %(give_up_after_s)s THEN 'given_up' ELSE 'waiting' END,
+    detail = %(detail)s, tried_s = tried_s + %(wait_s)s,
+    attempt_count = attempt_count + 1, last_attempt_at = clock_timestamp()
+WHERE destination = %(destination)s AND state = 'waiting'
+RETURNING sop_instance_uid, state;
+
+-- name: take_uncommitted
+SELECT d.sop_instance_uid, o.sop_class_uid, d.failure_count FROM delivery d JOIN result_object o USING (sop_instance_uid)
+WHERE d.destination = %(destination)s AND d.state = 'delivered'
+    AND (d.next_attempt_at <= now() OR d.next_attempt_at > now() + %(longest_wait)s)
+ORDER BY d.number LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED;
+
+-- name: delivery_committed
+UPDATE delivery SET state = 'committed', committed_at = clock_timestamp(), detail = ''
+WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
+
+-- name: commitment_failed
+UPDATE delivery SET
+    state = 'waiting', detail = %(detail)s, failure_count = failure_count + 1,
+    next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s;
+
+-- name: commitment_unanswered
+UPDATE delivery SET
+    detail = %(detail)s, failure_count = failure_count + 1,
+    next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
+
+-- name: waiting_by_destination
+SELECT destination, count(*), greatest(0, extract(epoch FROM now() - min(created_at)))::double precision,
+    max(attempt_count)
+FROM delivery WHERE state = 'waiting' GROUP BY destination;
+
+-- name: resting_destinations
+SELECT name, failure_count, rest_until, detail FROM destination;
+
+-- name: list_deliveries
+SELECT d.sop_instance_uid, d.destination, d.state, o.kind, r.study_instance_uid, r.revision, d.urgent, d.attempt_count,
+    d.created_at, d.last_attempt_at, greatest(d.next_attempt_at, t.rest_until), d.delivered_at, d.committed_at,
+    d.status, d.detail
+FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+    LEFT JOIN destination t ON t.name = d.destination
+WHERE (%(states)s::text[] IS NULL OR d.state = ANY (%(states)s))
+    AND (%(destination)s::text IS NULL OR d.destination = %(destination)s)
+    AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
+ORDER BY d.state = 'waiting' DESC, d.urgent DESC, d.number DESC LIMIT %(limit)s;
+
+-- name: retry_deliveries
+UPDATE delivery d SET
+    state = 'waiting', next_attempt_at = now(), tried_s = 0, failure_count = 0, detail = 'retried by an operator'
+FROM result_object o, run r
+WHERE o.sop_instance_uid = d.sop_instance_uid AND r.id = o.run_id
+    AND d.state = ANY (%(states)s)
+    AND (%(destination)s::text IS NULL OR d.destination = %(destination)s)
+    AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
+    AND (%(sop_instance_uid)s::text IS NULL OR d.sop_instance_uid = %(sop_instance_uid)s)
+RETURNING d.sop_instance_uid, d.destination;
+
+-- name: cancel_deliveries
+UPDATE delivery d SET state = 'cancelled', detail = 'cancelled by an operator'
+FROM result_object o, run r
+WHERE o.sop_instance_uid = d.sop_instance_uid AND r.id = o.run_id
+    AND d.state IN ('waiting', 'given_up', 'unsupported')
+    AND (%(destination)s::text IS NULL OR d.destination = %(destination)s)
+    AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
+    AND (%(sop_instance_uid)s::text IS NULL OR d.sop_instance_uid = %(sop_instance_uid)s)
+RETURNING d.sop_instance_uid, d.destination;
 
 -- name: studies_by_state
 SELECT state, count(*) FROM study GROUP BY state;

@@ -65,6 +65,9 @@ class StorageScp:
     def __init__(self, status: int | Dataset, *contexts: tuple[str, list[str]], called_ae_title: str = "") -> None:
         self.status = status
         self.received: list[tuple[str, str, bytes]] = []  # calling AE title, transfer syntax, data set
+        self.instances: list[str] = []
+        self.associations = 0
+        self.hangs_up_on = ""
         self._ae = AE(ae_title=called_ae_title or "PACS")
         self._ae.require_called_aet = bool(called_ae_title)
         for sop_class_uid, transfer_syntaxes in contexts or [(ComprehensiveSRStorage, [ExplicitVRLittleEndian])]:
@@ -73,14 +76,21 @@ class StorageScp:
 
     @contextmanager
     def running(self) -> Iterator[int]:
-        handlers = [(evt.EVT_C_STORE, self._store)]
+        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ESTABLISHED, self._count)]
         server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         try:
             yield server.server_address[1]
         finally:
             self._ae.shutdown()
 
+    def _count(self, event: evt.Event) -> None:
+        self.associations += 1
+
     def _store(self, event: evt.Event) -> int | Dataset:
+        if event.request.AffectedSOPInstanceUID == self.hangs_up_on:
+            event.assoc.abort()
+            return 0xC000
+        self.instances.append(str(event.request.AffectedSOPInstanceUID))
         data_set = event.request.DataSet.getvalue()
         self.received.append((event.assoc.requestor.ae_title, str(event.context.transfer_syntax), data_set))
         return self.status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from echo_scp.worker import retry_wait_s
+from echo_scp.outbox import retry_wait_s
 
 
 def test_the_wait_doubles_up_to_the_longest():

@@ -1,0 +1,21 @@
+"""Results to those who want them: by C-STORE or STOW-RS, one object at a time, each answer judged."""
+
+from echo_scp.deliver.commitment import CommitmentReport, Reference, request_commitment
+from echo_scp.deliver.dimse import echo, send
+from echo_scp.deliver.outcome import DeliveryOutcome, Sender
+from echo_scp.deliver.rules import StudyFacts, study_facts, wants
+from echo_scp.deliver.sender import open_sender
+
+__all__ = [
+    "CommitmentReport",
+    "DeliveryOutcome",
+    "Reference",
+    "Sender",
+    "StudyFacts",
+    "echo",
+    "open_sender",
+    "request_commitment",
+    "send",
+    "study_facts",
+    "wants",
+]

@@ -1,0 +1,171 @@
+"""C-STORE SCU: Part-10 files to one destination, over one association, with or without TLS."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, VerificationPresentationContexts, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.transport import AssociationSocket
+
+from echo_scp.config import Destination
+from echo_scp.deliver.outcome import DeliveryOutcome, Offer, comment_of, judge, offer_of
+from echo_scp.deliver.tls import tls_context
+from echo_scp.errors import DestinationUnreachableError, NoAnswerError, ObjectNotSupportedError
+from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+_UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+
+class DimseSender:
+    """An association, or the knowledge that the destination takes nothing of what was proposed to it."""
+
+    def __init__(self, destination: Destination, offers: frozenset[Offer], association: Association | None) -> None:
+        self._destination = destination
+        self._offers = offers
+        self._association = association
+
+    def takes(self, path: Path) -> bool:
+        """Tell whether the object was proposed on the association, and the association stands."""
+        stands = self._association is None or self._association.is_established
+        return stands and offer_of(path) in self._offers
+
+    def send(self, path: Path) -> DeliveryOutcome:
+        """Send one object by C-STORE (PS3.4 B.2.3). Raises as Sender says."""
+        data_set = dcmread(path)
+        if self._association is None:
+            raise ObjectNotSupportedError(self._destination.name, f"does not accept {data_set.SOPClassUID.name}")
+        try:
+            response = self._association.send_c_store(data_set)
+        except RuntimeError as error:  # the association ended while we read the file
+            raise _no_answer(self._destination) from error
+        except ValueError as error:  # no accepted context fits
+            detail = f"does not accept {data_set.SOPClassUID.name}"
+            raise ObjectNotSupportedError(self._destination.name, detail) from error
+        return _outcome(self._destination, response)
+
+
+@contextmanager
+def dimse_sender(
+    destination: Destination, calling_ae_title: str, timeout_s: float, paths: Iterable[Path]
+) -> Iterator[DimseSender]:
+    """Associate for the objects in `paths`, at most 64 kinds of them (PS3.8 9.3.2.2: 128 presentation contexts).
+
+    Raises DestinationUnreachableError.
+    """
+    offers = frozenset(offer_of(path) for path in paths)
+    contexts = [context for offer in sorted(offers, key=str) for context in _contexts(offer)]
+    with associate(destination, calling_ae_title, timeout_s, contexts) as association:
+        yield DimseSender(destination, offers, association)
+
+
+def send(path: Path, destination: Destination, calling_ae_title: str, timeout_s: float) -> DeliveryOutcome:
+    """Send one object on an association of its own. Raises as Sender says."""
+    with dimse_sender(destination, calling_ae_title, timeout_s, [path]) as sender:
+        return sender.send(path)
+
+
+def echo(destination: Destination, calling_ae_title: str, timeout_s: float) -> None:
+    """Verify that the destination answers (C-ECHO). Raises like `send`."""
+    with associate(destination, calling_ae_title, timeout_s, VerificationPresentationContexts) as association:
+        if association is None:
+            raise ObjectNotSupportedError(destination.name, "does not accept Verification SOP Class")
+        response = association.send_c_echo()
+    _outcome(destination, response)
+
+
+def _contexts(offer: Offer) -> list[PresentationContext]:
+    """Propose the stored encoding and, in a context of its own, those it can be rewritten to without decoding pixels.
+
+    Two contexts, because of several syntaxes in one the acceptor chooses: this way an exact one is used if it may be.
+    """
+    sop_class_uid, transfer_syntax_uid = UID(offer.sop_class_uid), UID(offer.transfer_syntax_uid)
+    contexts = [build_context(sop_class_uid, transfer_syntax_uid)]
+    if transfer_syntax_uid in (*_UNCOMPRESSED, DeflatedExplicitVRLittleEndian):
+        others: list[str | UID] = [uid for uid in _UNCOMPRESSED if uid != transfer_syntax_uid]
+        contexts.append(build_context(sop_class_uid, others))
+    return contexts
+
+
+@contextmanager
+def associate(
+    destination: Destination,
+    calling_ae_title: str,
+    timeout_s: float,
+    contexts: list[PresentationContext],
+    handlers: Iterable[tuple[Any, ...]] = (),
+) -> Iterator[Association | None]:
+    """Yield an established association, or None when the peer accepts no context; release it, wait for its threads.
+
+    Raises DestinationUnreachableError.
+    """
+    ae = AE(ae_title=calling_ae_title)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
+    tls = (tls_context(destination), destination.host) if destination.tls else None
+    try:
+        association = ae.associate(
+            destination.host,
+            destination.port,
+            contexts=contexts,
+            ae_title=destination.ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, _prepare_socket), *handlers],
+            tls_args=tls,
+        )
+    except OSError as error:  # the host has no address
+        raise DestinationUnreachableError(destination.name, f"{destination.host}: {error}") from error
+    try:
+        yield association if _is_established(association, destination) else None
+    finally:
+        association.release()
+        _join(association)
+
+
+def _prepare_socket(event: Event) -> None:
+    connection = cast(socket.socket, cast(AssociationSocket, event.assoc.dul.socket).socket)
+    # Else the kernel holds back the end of an object until the peer acknowledges its beginning.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # pynetdicom's own timeouts do not end the wait for the rest of a PDU.
+    connection.settimeout(event.assoc.network_timeout)
+
+
+def _is_established(association: Association, destination: Destination) -> bool:
+    """Return False when the peer accepted the association and none of its contexts."""
+    if association.is_established:
+        return True
+    # pynetdicom can mistake a rejection that comes at once for a failed connection: it is then still in the queue.
+    answer = association.acceptor.primitive or association.dul.peek_next_pdu()
+    if isinstance(answer, A_ASSOCIATE) and answer.result:
+        raise DestinationUnreachableError(destination.name, f"association rejected: {answer.reason_str}")
+    if association.rejected_contexts:
+        return False
+    raise DestinationUnreachableError(
+        destination.name, f"no association with {destination.ae_title}@{destination.host}:{destination.port}"
+    )
+
+
+def _outcome(destination: Destination, response: Dataset) -> DeliveryOutcome:
+    status = response.get("Status")
+    if status is None:
+        raise _no_answer(destination)
+    return judge(destination, int(status), comment_of(response))
+
+
+def _no_answer(destination: Destination) -> NoAnswerError:
+    return NoAnswerError(destination.name, "no answer: the association was aborted or timed out")
+
+
+def _join(association: Association) -> None:
+    for thread in (association, association.dul):
+        if thread.is_alive():
+            thread.join()

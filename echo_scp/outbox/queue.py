@@ -1,0 +1,52 @@
+"""What comes into the outbox, how long it waits, and how much of it there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from echo_scp.config import Destination
+from echo_scp.database.connection import Transaction
+from echo_scp.deliver import StudyFacts, wants
+from echo_scp.metrics import DELIVERIES_WAITING, DELIVERY_AGE, DELIVERY_ATTEMPTS, DESTINATION_RESTING
+from echo_scp.report import ResultFile
+
+
+def retry_wait_s(first_s: float, maximum_s: float, attempt: int) -> float:
+    """Return the wait after attempt 1, 2, 3 ...: first, twice that, four times that ... at most `maximum_s`."""
+    return min(first_s * 2.0 ** min(attempt - 1, 30), maximum_s)
+
+
+def put(
+    transaction: Transaction, destinations: Iterable[Destination], files: Iterable[ResultFile], facts: StudyFacts
+) -> int:
+    """Queue each object for every destination whose rules hold; return how many that makes. Doing it again adds none.
+
+    Part of the transaction that stores the result: there is no result without its deliveries.
+    """
+    addressed = [destination for destination in destinations if wants(destination, facts)]
+    count = 0
+    for file in files:
+        for destination in addressed:
+            if file.kind in destination.send:
+                transaction.execute(
+                    "insert_delivery",
+                    sop_instance_uid=file.sop_instance_uid,
+                    destination=destination.name,
+                    urgent=facts.urgent,
+                )
+                count += 1
+    return count
+
+
+def refresh_gauges(transaction: Transaction, destinations: Iterable[str]) -> None:
+    """Set the gauges of every destination, also of those that are no longer configured and have something waiting."""
+    waiting = dict.fromkeys(destinations, (0.0, 0.0, 0.0))
+    for name, *values in cast("list[tuple[str, int, float, int]]", transaction.rows("waiting_by_destination")):
+        waiting[name] = (float(values[0]), float(values[1]), float(values[2]))
+    resting = {row[0] for row in transaction.rows("resting_destinations")}
+    for name, (count, age_s, attempts) in waiting.items():
+        DELIVERIES_WAITING.set(count, destination=name)
+        DELIVERY_AGE.set(age_s, destination=name)
+        DELIVERY_ATTEMPTS.set(attempts, destination=name)
+        DESTINATION_RESTING.set(float(name in resting), destination=name)

@@ -1,0 +1,363 @@
+"""The outbox on the embedded PostgreSQL: what is sent, when, in which order, and what is never sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
+
+from echo_scp.config import Config, Destination
+from echo_scp.database.connection import Database
+from echo_scp.database.embedded import embedded_server
+from echo_scp.deliver import StudyFacts
+from echo_scp.node import prepare_database
+from echo_scp.outbox import put
+from echo_scp.outbox.committing import Committing
+from echo_scp.outbox.deliverer import Deliverer
+from echo_scp.outbox.lane import Lane
+from echo_scp.report import ResultFile
+from tests.acceptance.running import wait_for
+from tests.network.commitment_scp import CommitmentScp
+from tests.network.test_deliver import StorageScp, make_file
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+
+ROUTINE = StudyFacts(("CART",), (), ("A4C",), ("assessed",))
+URGENT = StudyFacts(("CART",), (), ("A4C",), ("assessed", "urgent"))
+DAY_S = 86400
+SOP_CLASSES = {"SR": ComprehensiveSRStorage, "SEG": SegmentationStorage}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
+        prepare_database(url)
+        yield url
+
+
+class Outbox:
+    """A database with studies' results, and the way to a destination."""
+
+    def __init__(self, database: Database, folder: Path, port: int, **changes: object) -> None:
+        self.database = database
+        self.folder = folder
+        options = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port}
+        self.destination = Destination(**(options | changes))
+        deliver = {"first_retry_s": 60, "maximum_retry_s": 6 * 3600, "give_up_after_h": 168, "timeout_s": 5}
+        self.config = Config(deliver=deliver, destinations=(self.destination,))
+        self.lane = Lane(self.config, self.destination, database, lambda: False)
+
+    def queue(self, *kinds: str, facts: StudyFacts = ROUTINE, destinations: int = 1) -> list[str]:
+        """Store one run with an object per kind, and queue what rules say; return the SOP Instance UIDs."""
+        files = []
+        for kind in kinds:
+            ds = dcmread(make_file(self.folder, SOP_CLASSES[kind]))
+            path = Path(ds.filename)
+            files.append((path, ResultFile(kind, path.name, ds.SOPInstanceUID, "1.2", ds.SOPClassUID)))
+        study = dcmread(files[0][0]).StudyInstanceUID
+        with self.database.transaction() as transaction:
+            transaction.execute("upsert_study", study_instance_uid=study, received_at="now")
+            run = transaction.row(
+                "begin_run", study_instance_uid=study, revision=1, inputs_sha256="", software_version="1"
+            )
+            for path, file in files:
+                transaction.execute(
+                    "insert_result_object",
+                    run_id=run[0],
+                    sop_instance_uid=file.sop_instance_uid,
+                    series_instance_uid="1.2",
+                    sop_class_uid=file.sop_class_uid,
+                    kind=file.kind,
+                    path=str(path),
+                )
+            put(transaction, self.config.destinations, [file for _, file in files], facts)
+        return [file.sop_instance_uid for _, file in files]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the database's clock be `seconds` later (earlier, if negative): all its times move back instead."""
+        with self.database.transaction() as transaction:
+            connection = transaction._connection
+            shift = f"- interval '{seconds} seconds'"
+            connection.execute(f"UPDATE delivery SET next_attempt_at = next_attempt_at {shift}")
+            connection.execute(f"UPDATE delivery SET created_at = created_at {shift}")
+            connection.execute(f"UPDATE destination SET rest_until = rest_until {shift}")
+
+    def rows(self, columns: str) -> list[tuple[object, ...]]:
+        with self.database.transaction() as transaction:
+            return transaction._connection.execute(f"SELECT {columns} FROM delivery ORDER BY number").fetchall()
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with Database(url, connections=8) as database:
+        with database.transaction() as transaction:
+            transaction._connection.execute("TRUNCATE delivery, destination, result_object, run, study CASCADE")
+        yield database
+
+
+def both() -> StorageScp:
+    contexts = [(uid, [ExplicitVRLittleEndian]) for uid in SOP_CLASSES.values()]
+    return StorageScp(0x0000, *contexts)
+
+
+def test_everything_that_is_due_goes_over_one_association(database, tmp_path):
+    """In the order in which it was queued, and nothing is left."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        queued = outbox.queue("SR", "SEG") + outbox.queue("SR", "SEG")
+
+        assert outbox.lane.send_due()
+        assert not outbox.lane.send_due()
+
+    assert scp.instances == queued
+    assert scp.associations == 1
+    assert outbox.rows("state, attempt_count, status") == [("delivered", 1, 0)] * 4
+
+
+def test_urgent_findings_go_first(database, tmp_path):
+    """However many others wait."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        routine, urgent = outbox.queue("SR"), outbox.queue("SR", facts=URGENT)
+
+        outbox.lane.send_due()
+
+    assert scp.instances == urgent + routine
+
+
+def test_a_week_without_the_destination_then_all_in_order(database, tmp_path, free_port):
+    """Attempts grow apart to the longest wait; an object queued on each day arrives once, oldest first."""
+    scp = both()
+    outbox = Outbox(database, tmp_path, free_port)
+    queued, attempts = [], 0
+    for _ in range(7):
+        queued += outbox.queue("SR")
+        for _ in range(4):
+            attempts += outbox.lane.send_due()
+            outbox.pass_time(DAY_S / 4)
+    assert set(outbox.rows("state")) == {("waiting",)}
+    with scp.running() as port:
+        back = Outbox(database, tmp_path, port)
+        back.pass_time(6 * 3600)
+
+        back.lane.send_due()
+
+    assert attempts <= 7 * 4
+    assert scp.instances == queued
+    assert back.rows("state") == [("delivered",)] * 7
+
+
+def test_a_resting_destination_is_not_called(database, tmp_path, free_port):
+    """A new object waits with the others until the rest is over; then one probe is made."""
+    outbox = Outbox(database, tmp_path, free_port)
+    outbox.queue("SR")
+
+    tried = [outbox.lane.send_due()]
+    outbox.queue("SR", facts=URGENT)
+    tried.append(outbox.lane.send_due())
+    outbox.pass_time(61)
+    tried.append(outbox.lane.send_due())
+    tried.append(outbox.lane.send_due())
+
+    assert tried == [True, False, True, False]
+    assert outbox.rows("attempt_count") == [(2,), (1,)]
+
+
+def test_an_object_is_given_up_after_the_hours_of_trying(database, tmp_path, free_port):
+    """The waits between attempts count."""
+    outbox = Outbox(database, tmp_path, free_port)
+    outbox.queue("SR")
+    for _ in range(9 + 28):
+        outbox.lane.send_due()
+        outbox.pass_time(6 * 3600 + 1)
+
+    assert outbox.rows("state") == [("given_up",)]
+
+
+def test_a_clock_that_jumps_ahead_gives_nothing_up(database, tmp_path, free_port):
+    """A year ahead is one attempt early, no more."""
+    outbox = Outbox(database, tmp_path, free_port)
+    outbox.queue("SR")
+    outbox.lane.send_due()
+    outbox.pass_time(365 * DAY_S)
+
+    outbox.lane.send_due()
+
+    assert outbox.rows("state, attempt_count") == [("waiting", 2)]
+
+
+def test_a_clock_that_jumps_back_holds_nothing_up(database, tmp_path):
+    """A next attempt in a year cannot be meant."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        outbox.queue("SR")
+        outbox.pass_time(-365 * DAY_S)
+
+        outbox.lane.send_due()
+
+    assert outbox.rows("state") == [("delivered",)]
+
+
+def test_a_refused_object_holds_up_no_other(database, tmp_path):
+    """It waits alone, and longer each time; what comes after it goes."""
+    scp = StorageScp(0xA900)
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        outbox.queue("SR")
+        outbox.lane.send_due()
+        scp.status = 0xB000
+        outbox.queue("SR")
+
+        outbox.lane.send_due()
+
+    assert outbox.rows("state, status") == [("waiting", 0xA900), ("delivered", 0xB000)]
+    assert "Coercion" in outbox.rows("detail")[1][0]
+
+
+def test_an_object_that_makes_the_peer_hang_up_holds_up_no_other(database, tmp_path):
+    """Its association is lost; the next one carries the rest."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        scp.hangs_up_on, *others = outbox.queue("SR", "SEG")
+
+        outbox.lane.send_due()
+        outbox.lane.send_due()
+
+    assert scp.instances[-1:] == others
+    assert outbox.rows("state") == [("waiting",), ("delivered",)]
+
+
+def test_what_a_destination_does_not_support_is_noted_and_its_fallback_sent(database, tmp_path):
+    """Not tried again; the other object of the same result goes in its place."""
+    scp = StorageScp(0x0000)  # takes SR only
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, send=("SEG",), fallbacks={"SEG": ("SR",)})
+        report, _ = outbox.queue("SR", "SEG")
+
+        outbox.lane.send_due()
+        outbox.lane.send_due()
+        outbox.pass_time(DAY_S)
+        tried_again = outbox.lane.send_due()
+
+    assert scp.instances == [report]
+    assert outbox.rows("state") == [("unsupported",), ("delivered",)]
+    assert "Segmentation Storage" in outbox.rows("detail")[0][0]
+    assert not tried_again
+
+
+def test_a_file_that_is_away_waits_alone(database, tmp_path):
+    """A store that is not mounted comes back."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        (uid,) = outbox.queue("SR")
+        (path,) = tmp_path.glob(f"{uid}*")
+        path.rename(tmp_path / "away")
+
+        outbox.lane.send_due()
+        (tmp_path / "away").rename(path)
+        outbox.pass_time(61)
+        outbox.lane.send_due()
+
+    assert outbox.rows("state, attempt_count") == [("delivered", 2)]
+
+
+def test_two_hosts_share_what_waits_and_send_nothing_twice(database, url, tmp_path):
+    """Each object goes once, whichever host takes it."""
+    scp = both()
+    with scp.running() as port, Database(url, connections=8) as other_database:
+        outbox = Outbox(database, tmp_path, port, concurrency=2)
+        queued = [uid for _ in range(20) for uid in outbox.queue("SR")]
+
+        with Deliverer(outbox.config, database), Deliverer(outbox.config, other_database):
+            wait_for(lambda: set(outbox.rows("state")) == {("delivered",)}, 30)
+
+    assert sorted(scp.instances) == sorted(queued)
+
+
+def test_what_is_in_hand_of_a_lost_host_is_free_at_once(database, url, tmp_path):
+    """The row lock goes with the connection of its holder."""
+    scp = both()
+    with scp.running() as port, Database(url) as lost:
+        outbox = Outbox(database, tmp_path, port)
+        outbox.queue("SR")
+        with suppress(ConnectionError), lost.transaction() as transaction:
+            taken = transaction.row("take_delivery", **outbox.lane._parameters)
+            outbox.lane.send_due()
+            in_hand = outbox.rows("state")
+            raise ConnectionError
+
+        outbox.lane.send_due()
+
+    assert taken is not None
+    assert in_hand == [("waiting",)]
+    assert outbox.rows("state") == [("delivered",)]
+
+
+def test_rules_decide_who_gets_what(database, tmp_path):
+    """A destination for urgent findings of one cart gets no others."""
+    outbox = Outbox(database, tmp_path, 104, calling_ae_titles=["car?"], findings=["urgent"])
+
+    outbox.queue("SR", facts=URGENT)
+    outbox.queue("SR", facts=ROUTINE)
+    outbox.queue("SR", facts=StudyFacts(("OTHER",), (), (), ("urgent",)))
+
+    assert len(outbox.rows("state")) == 1
+
+
+def test_commitment_makes_delivered_objects_committed(database, tmp_path):
+    """Asked for after delivery, answered on the same association."""
+    with CommitmentScp().running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        outbox.queue("SR", "SEG")
+        outbox.lane.send_due()
+        before = outbox.rows("state")
+
+        Committing(outbox.config, outbox.destination, database).ask_due()
+
+    assert before == [("delivered",)] * 2
+    assert outbox.rows("state") == [("committed",)] * 2
+
+
+def test_an_object_that_the_destination_does_not_commit_is_sent_again(database, tmp_path):
+    """Under the same UID; the others are committed."""
+    scp = CommitmentScp()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        lost, kept = outbox.queue("SR", "SEG")
+        scp.loses = lost
+        outbox.lane.send_due()
+        Committing(outbox.config, outbox.destination, database).ask_due()
+        states = outbox.rows("state")
+        outbox.pass_time(61)
+
+        outbox.lane.send_due()
+
+    assert states == [("waiting",), ("committed",)]
+    assert scp.received == [lost, kept, lost]
+
+
+def test_without_a_report_an_object_stays_delivered_and_is_asked_about_later(database, tmp_path):
+    """Delivered is not committed."""
+    scp = CommitmentScp(reports=False)
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        outbox.config = outbox.config.model_copy(
+            update={"deliver": outbox.config.deliver.model_copy(update={"timeout_s": 0.5})}
+        )
+        outbox.queue("SR")
+        outbox.lane.send_due()
+        committing = Committing(outbox.config, outbox.destination, database)
+
+        asked = [committing.ask_due(), committing.ask_due()]
+
+    assert asked == [True, False]
+    assert outbox.rows("state, detail") == [("delivered", "no report of Storage Commitment came")]
