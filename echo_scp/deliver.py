@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,18 @@ def echo(destination: Destination, calling_ae_title: str, timeout_s: float) -> N
     with _associate(destination, calling_ae_title, timeout_s, VerificationPresentationContexts) as association:
         response = association.send_c_echo()
     _outcome(destination, response)
+
+
+def accepted_sop_classes(
+    destination: Destination, calling_ae_title: str, timeout_s: float, sop_class_uids: Iterable[str]
+) -> frozenset[str]:
+    """Ask which of these SOP classes the destination accepts; nothing is sent. Raises DestinationUnreachableError."""
+    contexts = [build_context(uid, list(_UNCOMPRESSED)) for uid in sop_class_uids]
+    try:
+        with _associate(destination, calling_ae_title, timeout_s, contexts) as association:
+            return frozenset(str(context.abstract_syntax) for context in association.accepted_contexts)
+    except DestinationRefusedError:  # none of them
+        return frozenset()
 
 
 def _contexts(sop_class_uid: UID, transfer_syntax_uid: UID) -> list[PresentationContext]:
