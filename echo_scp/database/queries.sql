@@ -258,5 +258,66 @@ SELECT queue_name, count(*),
     greatest(0, coalesce(extract(epoch FROM now() - min(coalesce(scheduled_at, now()))), 0))::double precision
 FROM procrastinate_jobs WHERE status = 'todo' GROUP BY queue_name;
 
+-- name: list_studies
+SELECT s.study_instance_uid, s.state, s.revision, s.last_received_at, i.instance_count, i.calling_ae_titles,
+    r.ef_percent, r.view, r.reason,
+    (SELECT jsonb_object_agg(state, number) FROM (
+        SELECT d.state, count(*) AS number FROM delivery d
+        JOIN result_object o USING (sop_instance_uid) JOIN run ON run.id = o.run_id
+        WHERE run.study_instance_uid = s.study_instance_uid GROUP BY d.state
+    ) AS states)
+FROM study s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS instance_count, coalesce(array_agg(DISTINCT calling_ae_title), '{}') AS calling_ae_titles
+    FROM instance WHERE instance.study_instance_uid = s.study_instance_uid
+) i
+LEFT JOIN run r ON r.study_instance_uid = s.study_instance_uid AND r.revision = s.revision
+WHERE (%(state)s::text IS NULL OR s.state = %(state)s)
+    AND (%(study_instance_uid)s::text IS NULL OR s.study_instance_uid = %(study_instance_uid)s)
+ORDER BY s.last_received_at DESC LIMIT %(limit)s;
+
+-- name: run_of_revision
+SELECT software_version FROM run WHERE study_instance_uid = %(study_instance_uid)s AND revision = %(revision)s;
+
+-- name: engines_of_revision
+SELECT e.name, e.version, e.sha256 FROM run_engine e JOIN run r ON r.id = e.run_id
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s ORDER BY e.name;
+
+-- name: grades_of_revision
+SELECT g.scale || ':', g.grade FROM grade g JOIN run r ON r.id = g.run_id
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s ORDER BY g.scale;
+
+-- name: clips_of_revision
+SELECT c.sop_instance_uid, c.view, c.ef_percent, c.edv_ml, c.esv_ml, c.reason, c.detail, c.flags
+FROM clip c JOIN run r ON r.id = c.run_id
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s ORDER BY c.sop_instance_uid;
+
+-- name: deliveries_of_study
+SELECT o.kind, d.sop_instance_uid, r.revision, d.destination, d.state, d.attempt_count, d.last_attempt_at, d.status,
+    d.detail
+FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+WHERE r.study_instance_uid = %(study_instance_uid)s ORDER BY r.revision, o.kind, d.destination, d.sop_instance_uid;
+
+-- name: deliveries_by_state
+SELECT state, count(*) FROM delivery GROUP BY state;
+
+-- name: jobs_by_queue
+SELECT queue_name, count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing') GROUP BY queue_name;
+
+-- name: quarantined_count
+SELECT count(*) FROM quarantined_file;
+
+-- name: ask_for_analysis
+UPDATE study SET state = 'receiving' WHERE study_instance_uid = %(study_instance_uid)s RETURNING study_instance_uid;
+
+-- name: failed_studies
+SELECT study_instance_uid FROM study WHERE state = 'failed' ORDER BY last_received_at;
+
+-- name: revive_deliveries
+UPDATE delivery d SET state = 'waiting', created_at = now() FROM result_object o JOIN run r ON r.id = o.run_id
+WHERE o.sop_instance_uid = d.sop_instance_uid AND d.state = 'given_up'
+    AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
+RETURNING d.sop_instance_uid;
+
 -- name: ping
 SELECT 1;

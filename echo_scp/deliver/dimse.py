@@ -83,6 +83,16 @@ def echo(destination: Destination, calling_ae_title: str, timeout_s: float) -> N
     _outcome(destination, response)
 
 
+def accepted_sop_classes(
+    destination: Destination, calling_ae_title: str, timeout_s: float, sop_class_uids: Iterable[str]
+) -> frozenset[str]:
+    """Ask which of these SOP classes the destination accepts; nothing is sent. Raises DestinationUnreachableError."""
+    contexts = [build_context(uid, list(_UNCOMPRESSED)) for uid in sop_class_uids]
+    with associate(destination, calling_ae_title, timeout_s, contexts) as association:
+        accepted = () if association is None else association.accepted_contexts
+        return frozenset(str(context.abstract_syntax) for context in accepted)
+
+
 def _contexts(offer: Offer) -> list[PresentationContext]:
     """Propose the stored encoding and, in a context of its own, those it can be rewritten to without decoding pixels.
 

@@ -1,0 +1,82 @@
+"""A destination, from its name in the network to the objects that it would take."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+from echo_scp.config import Config, Destination
+from echo_scp.deliver import accepted_sop_classes, echo
+from echo_scp.doctor.finding import Finding, failed, passed, remark
+from echo_scp.errors import DeliveryError, DestinationRefusedError
+from echo_scp.report.sop_classes import SOP_CLASSES
+
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model SOP Class, PS3.4 J
+LONGEST_WAIT_S = 10.0
+
+
+def examine_destination(destination: Destination, config: Config) -> Iterator[Finding]:
+    """Yield each step towards the destination; ends where the next has nothing to stand on."""
+    topic = f"destination {destination.name}"
+    timeout_s = min(config.deliver.timeout_s, LONGEST_WAIT_S)
+    calling = config.receive.ae_title
+    for step in (_name, _connection):
+        finding = step(topic, destination, timeout_s)
+        yield finding
+        if finding.fix:
+            return
+    finding = _echo(topic, destination, calling, timeout_s)
+    yield finding
+    if not finding.fix:
+        yield from _objects(topic, destination, calling, timeout_s)
+
+
+def _name(topic: str, destination: Destination, timeout_s: float) -> Finding:
+    try:
+        found = socket.getaddrinfo(destination.host, destination.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        fix = "correct host, or the name server of this machine (/etc/resolv.conf); an address works without one"
+        return failed(topic, "name", f"{destination.host}: {error.strerror or error}", fix)
+    return passed(topic, "name", f"{destination.host} is {found[0][4][0]}")
+
+
+def _connection(topic: str, destination: Destination, timeout_s: float) -> Finding:
+    place = f"{destination.host}:{destination.port}"
+    try:
+        socket.create_connection((destination.host, destination.port), timeout_s).close()
+    except OSError as error:
+        fix = "start the destination, correct port, and open the firewalls between here and there for TCP"
+        return failed(topic, "connection", f"{place}: {error.strerror or error}", fix)
+    return passed(topic, "connection", f"{place} accepts TCP")
+
+
+def _echo(topic: str, destination: Destination, calling: str, timeout_s: float) -> Finding:
+    try:
+        echo(destination, calling, timeout_s)
+    except DestinationRefusedError as error:  # it talks to us; objects are another matter
+        return remark(topic, "C-ECHO", error.detail)
+    except DeliveryError as error:
+        fix = f"enter AE title {calling} and this machine's address there, and check ae_title {destination.ae_title}"
+        return failed(topic, "C-ECHO", error.detail, fix)
+    return passed(topic, "C-ECHO", f"{destination.ae_title} answers {calling}")
+
+
+def _objects(topic: str, destination: Destination, calling: str, timeout_s: float) -> Iterator[Finding]:
+    """Propose what would be sent, and what would confirm it."""
+    wanted = {kind: SOP_CLASSES[kind] for kind in destination.send}
+    proposed = [uid for uids in wanted.values() for uid in uids]
+    try:
+        taken = accepted_sop_classes(destination, calling, timeout_s, [*proposed, STORAGE_COMMITMENT])
+    except DeliveryError as error:
+        yield failed(topic, "presentation contexts", error.detail, "see the destination's log")
+        return
+    for kind, uids in wanted.items():
+        if missing := sorted(set(uids) - taken):
+            fix = f"enable {', '.join(missing)} there, or take {kind} out of send"
+            yield failed(topic, f"takes {kind}", "does not accept what is sent", fix)
+        else:
+            yield passed(topic, f"takes {kind}", "accepted")
+    if STORAGE_COMMITMENT in taken:
+        yield passed(topic, "Storage Commitment", "offered")
+    else:
+        yield remark(topic, "Storage Commitment", "not offered: that an object was taken is all that can be known")

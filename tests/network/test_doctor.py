@@ -1,0 +1,134 @@
+"""The doctor meets real peers: a full destination, one that takes little, one that is none."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import ComprehensiveSRStorage, StorageCommitmentPushModel, Verification
+
+from echo_scp.config import Config, Destination, ReceiveConfig, WebConfig
+from echo_scp.doctor.destinations import examine_destination
+from echo_scp.doctor.finding import Outcome
+from echo_scp.doctor.ports import examine_ports
+from echo_scp.receive.listener import Listener
+from echo_scp.spool import Spool
+
+
+@contextmanager
+def peer(*sop_classes: str, titles: tuple[str, ...] = ()) -> Iterator[int]:
+    """A pynetdicom acceptor of these SOP classes; it knows only callers in `titles`, if there are any."""
+    ae = AE(ae_title="PACS")
+    for uid in sop_classes:
+        ae.add_supported_context(uid)
+    if titles:
+        ae.require_calling_aet = list(titles)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, lambda _: 0x0000)])
+    try:
+        yield server.socket.getsockname()[1]
+    finally:
+        server.shutdown()
+
+
+def examine(port: int, **changes: object) -> dict[str, tuple[Outcome, str]]:
+    values = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port} | changes
+    destination = Destination.model_validate(values)
+    found = examine_destination(destination, Config(destinations=(destination,)))
+    return {finding.name: (finding.outcome, finding.fix) for finding in found}
+
+
+def test_a_destination_that_takes_all_passes_every_step(tmp_path):
+    """Our own listener takes every storage SOP class; it commits to nothing, which is worth knowing."""
+    config = ReceiveConfig(ae_title="PACS", address="127.0.0.1", port=0, reserve_disk_mb=0)
+    with Listener(config, Spool(tmp_path, 0), lambda: None) as listener:
+        found = examine(listener.port)
+
+    assert {name: outcome for name, (outcome, _) in found.items()} == {
+        "name": Outcome.PASSED,
+        "connection": Outcome.PASSED,
+        "C-ECHO": Outcome.PASSED,
+        "takes SR": Outcome.PASSED,
+        "takes SEG": Outcome.PASSED,
+        "Storage Commitment": Outcome.REMARK,
+    }
+
+
+def test_an_object_that_would_be_refused_is_named_before_it_is_sent():
+    """A PACS without Segmentation Storage is told by its UID."""
+    with peer(Verification, ComprehensiveSRStorage, StorageCommitmentPushModel) as port:
+        found = examine(port)
+
+    outcome, fix = found["takes SEG"]
+    assert outcome is Outcome.FAILED
+    assert "1.2.840.10008.5.1.4.1.1.66.4" in fix
+    assert found["Storage Commitment"][0] is Outcome.PASSED
+
+
+def test_a_destination_that_takes_nothing_of_ours_fails_for_each_kind():
+    """An association that is accepted with no context is an answer too."""
+    with peer(Verification) as port:
+        found = examine(port, send=["SEG"])
+
+    assert found["takes SEG"][0] is Outcome.FAILED
+    assert "takes SR" not in found
+
+
+def test_a_peer_that_does_not_know_us_is_told_our_title():
+    """The commonest first fault of an installation."""
+    with peer(Verification, titles=("SOMEBODY",)) as port:
+        found = examine(port)
+
+    outcome, fix = found["C-ECHO"]
+    assert outcome is Outcome.FAILED
+    assert "ECHO_SCP" in fix
+    assert "takes SR" not in found
+
+
+@pytest.mark.parametrize(("changes", "step"), [({"host": "nowhere.invalid"}, "name"), ({}, "connection")])
+def test_the_examination_ends_at_the_first_step_that_fails(changes, step, free_port):
+    """What follows would only repeat it."""
+    found = examine(free_port, **changes)
+
+    *_, last = found
+    assert last == step
+    assert found[step][0] is Outcome.FAILED
+
+
+def ports(address: str, dicom: int, web: int) -> dict[str, Outcome]:
+    config = Config(receive=ReceiveConfig(address=address, port=dicom), web=WebConfig(port=web))
+    return {finding.name: finding.outcome for finding in examine_ports(config)}
+
+
+def test_free_ports_pass(free_port):
+    """The usual state before the first start."""
+    assert ports("127.0.0.1", free_port, 0) == {"receive.port": Outcome.PASSED, "web.port": Outcome.PASSED}
+
+
+def test_a_port_that_a_node_holds_passes(tmp_path):
+    """The doctor may visit a running node."""
+    config = ReceiveConfig(address="127.0.0.1", port=0, reserve_disk_mb=0)
+    with Listener(config, Spool(tmp_path, 0), lambda: None) as listener:
+        found = ports("127.0.0.1", listener.port, 0)
+
+    assert found["receive.port"] is Outcome.PASSED
+
+
+def test_a_port_that_another_program_holds_fails():
+    """Who listens there is found with ss."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = Config(receive=ReceiveConfig(address="127.0.0.1", port=0), web=WebConfig(port=taken.getsockname()[1]))
+        taken.settimeout(0.1)
+        *_, finding = examine_ports(config)
+
+    assert finding.outcome is Outcome.FAILED
+    assert "ss -ltnp" in finding.fix
+
+
+def test_an_address_of_another_machine_fails(free_port):
+    """192.0.2.0/24 is nobody's (RFC 5737)."""
+    found = ports("192.0.2.1", free_port, 0)
+
+    assert found["receive.port"] is Outcome.FAILED
