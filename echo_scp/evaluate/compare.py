@@ -45,6 +45,7 @@ def clip_outcome(trial: Trial, config: MeasureConfig) -> ClipOutcome:
         ef_percent=told.ef_percent,
         edv_ml=told.edv_ml,
         esv_ml=told.esv_ml,
+        ef_interval=outcome.interval if isinstance(outcome, Measured) else None,
         beats=_beats(measured),
         sizes_px=_sizes(trial),
         true_end_diastole=phases.get(Phase.END_DIASTOLE),

@@ -76,6 +76,7 @@ class ClipOutcome:
     ef_percent: float | None = None
     edv_ml: float | None = None
     esv_ml: float | None = None
+    ef_interval: tuple[float, float] | None = None
     beats: tuple[MeasuredBeat, ...] = ()
     sizes_px: tuple[int, ...] = ()
     true_end_diastole: int | None = None
