@@ -28,7 +28,7 @@ from echo_scp.inference.catalogue import Engines
 from echo_scp.inference.engine import Engine
 from echo_scp.inference.shared import SharedEngine
 from echo_scp.kept import Finding, Findings, KeptResults
-from echo_scp.measure import find_body, measure_clip, measure_study, refuse_other_views
+from echo_scp.measure import doubted, find_body, measure_clip, measure_study, refuse_other_views
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
     MEASURED_VIEWS,
@@ -231,6 +231,8 @@ class Pipeline:
         analysis = replace(analysis, trust=None if trust is None else trust.score)
         if trust is not None and trust.not_assessed is not None:
             return replace(analysis, not_assessed=trust.not_assessed)
+        if trust is not None:
+            outcome = doubted(outcome, trust.score, self._config.measure)
         notes = (*analysis.notes, *(trust.notes if trust else ()), *outcome.notes)
         return replace(analysis, segmentation=segmentation, measurement=outcome, notes=notes)
 

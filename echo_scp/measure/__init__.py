@@ -2,7 +2,7 @@
 
 from echo_scp.measure.anatomy import refuse_other_views
 from echo_scp.measure.body import find_body
-from echo_scp.measure.clip import measure_clip
+from echo_scp.measure.clip import doubted, measure_clip
 from echo_scp.measure.study import measure_study
 
-__all__ = ["find_body", "measure_clip", "measure_study", "refuse_other_views"]
+__all__ = ["doubted", "find_body", "measure_clip", "measure_study", "refuse_other_views"]

@@ -28,9 +28,10 @@ class Candidate:
 
     @property
     def trust(self) -> float:
-        """How credible the clip is, 0..1: its outlines and its view."""
+        """How credible the clip is, 0..1: its outlines, the network's trust in them, and its view."""
         confidence = 1.0 if self.analysis.view is None else self.analysis.view.confidence
-        return self.measurement.quality.score * confidence
+        outlined = 1.0 if self.analysis.trust is None else self.analysis.trust
+        return self.measurement.quality.score * outlined * confidence
 
     @property
     def length_mm(self) -> float | None:

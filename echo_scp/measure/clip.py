@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from echo_scp.measure.atrium import cut_off_share, find_atria
 from echo_scp.measure.beats import Cycle, find_cycles
 from echo_scp.measure.curve import TimedCurve
 from echo_scp.measure.interval import single_plane_interval
+from echo_scp.measure.outliers import in_range, without_outliers
 from echo_scp.measure.outlines import Outlines
 from echo_scp.measure.plausible import (
     require_continuity,
@@ -48,20 +49,28 @@ Shapes = tuple[Shape | None, ...]
 
 
 def measure_clip(
-    clip: Clip,
-    segmentation: Segmentation,
-    config: MeasureConfig | None = None,
-    segmentation_sd_percent: float | None = None,
+    clip: Clip, segmentation: Segmentation, config: MeasureConfig | None = None
 ) -> ClipMeasurement | NotAssessed:
     """Return EF and volumes over every whole beat of the clip, or why there are none.
 
     EF is a ratio within the clip and needs no calibration; without one, pixels are taken as square, as scanners draw
-    them. `segmentation_sd_percent` is the SD of the EF, in points, under test-time variation of the outlines.
+    them.
     """
     try:
-        return _Measuring(clip, segmentation, config or MeasureConfig(), segmentation_sd_percent).measure()
+        return _Measuring(clip, segmentation, config or MeasureConfig()).measure()
     except InstanceError as error:
         return NotAssessed(error.reason, error.detail)
+
+
+def doubted(measurement: ClipMeasurement, trust: float, config: MeasureConfig) -> ClipMeasurement:
+    """Return the measurement with what test-time variation says of its outlines in its interval.
+
+    `trust` is the Dice, 0..1, to be expected of them; what is missing to 1 is what the EF may be wrong by.
+    """
+    sd_percent = config.doubt_sd_percent * 100 * (1 - trust)
+    efs = [beat.ef_percent for beat in measurement.beats]
+    interval = single_plane_interval(efs, sd_percent, config)
+    return replace(measurement, segmentation_sd_percent=sd_percent, ef_interval=interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,6 @@ class _Measuring:
     clip: Clip
     segmentation: Segmentation
     config: MeasureConfig
-    segmentation_sd_percent: float | None
 
     def measure(self) -> ClipMeasurement:
         traced = self._trace()
@@ -129,7 +137,8 @@ class _Measuring:
         cut_off = 100 * cut_off_share(atria, edge)
         if cut_off > config.sector_edge_percent:
             atria = {}
-        beats = tuple(_beat(cycle, traced.shapes, atria, calibrated=calibrated) for cycle in cycles)
+        found = tuple(_beat(cycle, traced.shapes, atria, calibrated=calibrated) for cycle in cycles)
+        beats = without_outliers(found, config)
         edge_share = float(np.mean([edge.share(beat.end_diastole.contour) for beat in beats]))
         findings = examine(traced.areas, rhythm, traced.fragments, edge_share, beats)
         quality = score(findings, config)
@@ -146,14 +155,13 @@ class _Measuring:
             volume_curve=_volume_curve(clip, traced, calibrated=calibrated),
             notes=(
                 *_rhythm_notes(rhythm, variation, beats, config),
-                *_range_notes(beats, config),
+                *_range_notes(found, beats, config),
                 *quality_notes(findings, quality, config),
                 *_atrium_notes(cut_off, config),
             ),
-            ef_interval=single_plane_interval(efs, self.segmentation_sd_percent, config),
-            la_volume_ml=_mean_ml([atrium.area_length_ml for atrium in atria.values()]),
+            ef_interval=single_plane_interval(efs, None, config),
+            la_volume_ml=_mean_ml([beat.left_atrium.area_length_ml for beat in beats if beat.left_atrium]),
             quality=quality,
-            segmentation_sd_percent=self.segmentation_sd_percent,
             reproduction=self._reproduce(traced),
         )
 
@@ -223,16 +231,17 @@ def _rhythm_notes(
         yield Note(Flag.SINGLE_BEAT, "one whole beat in the clip")
 
 
-def _range_notes(beats: tuple[Beat, ...], config: MeasureConfig) -> Iterator[Note]:
+def _range_notes(found: tuple[Beat, ...], beats: tuple[Beat, ...], config: MeasureConfig) -> Iterator[Note]:
     lowest, highest = config.lowest_ef_percent, config.highest_ef_percent
     mean = float(np.mean([beat.ef_percent for beat in beats]))
     if not lowest <= mean <= highest:
         yield Note(Flag.EF_OUT_OF_RANGE, f"EF of {mean:.1f} %; {lowest:g} to {highest:g} % is usual")
-        return
-    outside = [beat.ef_percent for beat in beats if not lowest <= beat.ef_percent <= highest]
-    if outside:
-        listed = ", ".join(f"{ef:.1f}" for ef in outside)
-        yield Note(Flag.BEAT_OUT_OF_RANGE, f"EF of {listed} % in {len(outside)} of {len(beats)} beats")
+    dropped = [beat.ef_percent for beat in found if not any(beat is one for one in beats)]
+    kept = [beat.ef_percent for beat in beats if not in_range(beat, config)] if lowest <= mean <= highest else []
+    for efs, fate in ((dropped, "left out of the mean"), (kept, "in the mean")):
+        if efs:
+            listed = ", ".join(f"{ef:.1f}" for ef in efs)
+            yield Note(Flag.BEAT_OUT_OF_RANGE, f"EF of {listed} % in {len(efs)} of {len(found)} beats, {fate}")
 
 
 def _atrium_notes(cut_off_percent: float, config: MeasureConfig) -> Iterator[Note]:

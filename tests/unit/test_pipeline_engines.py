@@ -10,7 +10,7 @@ import pytest
 from echo_scp.config import Config
 from echo_scp.inference.catalogue import Engines
 from echo_scp.kept import KeptResults
-from echo_scp.model import NotAssessed, Reason
+from echo_scp.model import NotAssessed, Reason, View
 from echo_scp.pipeline import Pipeline, Request
 from echo_scp.report.results import results_json
 from echo_scp.tables import estimate_lines
@@ -82,9 +82,9 @@ def test_a_network_that_draws_nothing_gives_a_reason(instance):
 def test_another_segmentation_outlines_the_views_that_the_first_does_not_know(instance):
     """One network per view, as usal_echo has them."""
     first = darkness_is_ventricle()
-    first.manifest = first.manifest.model_copy(update={"views": ("A4C",)})
+    first.manifest = first.manifest.model_copy(update={"views": (View.A4C,)})
     second = darkness_is_ventricle()
-    second.manifest = second.manifest.model_copy(update={"views": ("A2C",), "name": "second"})
+    second.manifest = second.manifest.model_copy(update={"views": (View.A2C,), "name": "second"})
 
     clip = analyse(instance, Engines(saying(A2C), first, (second,))).clips[0]
 

@@ -11,9 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from echo_scp.config import MeasureConfig
-from echo_scp.measure import measure_clip
+from echo_scp.measure import doubted, measure_clip
 from echo_scp.measure.clip import _range_notes
 from echo_scp.measure.geometry import disks_volume, signed_area
+from echo_scp.measure.outliers import without_outliers
 from echo_scp.model import ClipMeasurement, Flag, NotAssessed, PixelSpacing, Reason, Segmentation
 
 LV, MYOCARDIUM, ATRIUM = 1, 2, 3
@@ -204,16 +205,16 @@ def test_atrium_that_is_cut_off_gives_no_volume_and_a_flag(make_phantom):
     assert result.ef_percent == pytest.approx(20, abs=EF_TOLERANCE)
 
 
-def test_interval_holds_the_ef_and_grows_with_test_time_variation(make_phantom):
-    """Twelve points of doubt about the outlines make it wider."""
-    phantom = make_phantom(beats=2)
-    clip, segmentation = phantom.clip(), phantom.segmentation()
+def test_interval_holds_the_ef_and_grows_with_doubt(make_phantom):
+    """An expected Dice of 0.85 makes it wider, one of 0.95 does not make it narrower."""
+    plain = measured(make_phantom(beats=2))
 
-    plain, doubted = (measure_clip(clip, segmentation, segmentation_sd_percent=sd) for sd in (None, 12.0))
+    poor, good = (doubted(plain, trust, MeasureConfig()) for trust in (0.85, 0.95))
 
     assert plain.ef_interval.low < 60 < plain.ef_interval.high
-    assert doubted.ef_interval.low < plain.ef_interval.low
-    assert doubted.segmentation_sd_percent == 12.0
+    assert poor.ef_interval.low < plain.ef_interval.low
+    assert poor.segmentation_sd_percent == pytest.approx(16.5)
+    assert good.ef_interval == plain.ef_interval
 
 
 @pytest.mark.parametrize("ef_percent", [12, 20])
@@ -257,11 +258,29 @@ def test_ef_and_volume_bear_a_mirror_a_small_turn_and_a_shift_in_time(make_phant
     assert result.edv_ml == pytest.approx(measured(still).edv_ml, rel=0.02)
 
 
-def test_beat_out_of_range_is_noted_beside_a_credible_mean():
-    """One beat of a failing LV among good ones: the mean stands, the beat is named."""
-    notes = tuple(_range_notes([SimpleNamespace(ef_percent=ef) for ef in (9.0, 25.0, 26.0)], MeasureConfig()))
+def notes_of(*efs):
+    """Return the mean EF and what is said of the range, of beats with these EFs."""
+    found = tuple(SimpleNamespace(ef_percent=ef) for ef in efs)
+    beats = without_outliers(found, MeasureConfig())
+    notes = _range_notes(found, beats, MeasureConfig())
+    return np.mean([beat.ef_percent for beat in beats]), [(note.flag, note.detail) for note in notes]
 
-    assert [(note.flag, note.detail) for note in notes] == [(Flag.BEAT_OUT_OF_RANGE, "EF of 9.0 % in 1 of 3 beats")]
+
+def test_beat_out_of_range_near_the_others_stays_in_the_mean():
+    """A failing heart's weakest beat is one of its beats."""
+    assert notes_of(9.0, 25.0, 26.0) == (20.0, [(Flag.BEAT_OUT_OF_RANGE, "EF of 9.0 % in 1 of 3 beats, in the mean")])
+
+
+def test_beat_far_off_all_others_is_left_out():
+    """No heart beats 55, 57, and 4 % in between: outlines failed in one beat, and cost that beat alone."""
+    expected = [(Flag.BEAT_OUT_OF_RANGE, "EF of 4.0 % in 1 of 3 beats, left out of the mean")]
+
+    assert notes_of(55.0, 4.0, 57.0) == (56.0, expected)
+
+
+def test_one_beat_against_one_stays():
+    """Which of the two failed is not known: their mean, or a flag on it."""
+    assert notes_of(55.0, 4.0) == (29.5, [(Flag.BEAT_OUT_OF_RANGE, "EF of 4.0 % in 1 of 2 beats, in the mean")])
 
 
 def test_ef_out_of_range_is_kept_and_flagged(make_phantom):
