@@ -22,7 +22,7 @@ COMPARISONS = (
 FRAMES = ("case", "patient", "clip", "view", "phase", "structure", "dice", "iou", "hausdorff95", "hausdorff_unit")
 CLIPS = (
     *("case", "patient", "clip", "true_view", "view", "view_confidence", "beats"),
-    *("ef_percent", "interval_low", "interval_high", "edv_ml", "esv_ml", "reason", "detail"),
+    *("ef_percent", "interval_low", "interval_high", "edv_ml", "esv_ml", "trust", "reason", "detail"),
 )
 UNASSESSED = ("case", "clip", "what", "reason", "detail")
 Cell = str | int | float | None
@@ -102,7 +102,7 @@ def _clips(results: Iterable[CaseResult]) -> Iterator[tuple[Cell, ...]]:
             confidence = None if clip.view_confidence is None else round(clip.view_confidence, 4)
             why = ("", "") if clip.refusal is None else (clip.refusal.reason, clip.refusal.detail)
             view = clip.true_view, clip.view, confidence
-            told = clip.ef_percent, *(clip.ef_interval or (None, None)), clip.edv_ml, clip.esv_ml
+            told = clip.ef_percent, *(clip.ef_interval or (None, None)), clip.edv_ml, clip.esv_ml, clip.trust
             numbers = (None if value is None else round(value, 3) for value in told)
             yield (result.identifier, result.patient, clip.name, *view, len(clip.beats), *numbers, *why)
 
