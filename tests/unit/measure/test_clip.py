@@ -404,6 +404,29 @@ def test_noise_is_not_measured(make_phantom, seed):
     assert refusal(result) is Reason.UNSTABLE_SEGMENTATION
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_frames_are_not_measured(make_phantom, seed):
+    """Frames in any order have extremes too, and some rate between them; they are no heartbeat."""
+    phantom = make_phantom(frame_rate_hz=30, beats=1.2, told_heart_rate_bpm=None)
+    segmentation = phantom.segmentation()
+    order = np.random.default_rng(seed).permutation(len(segmentation.label_maps))
+
+    result = measure_clip(phantom.clip(), replace(segmentation, label_maps=segmentation.label_maps[order]))
+
+    assert isinstance(result, NotAssessed), result.ef_percent
+
+
+def test_reversed_frames_have_the_same_extremes(make_phantom):
+    """Played backwards, a cine keeps its largest and smallest LV: its EF does not change in silence."""
+    phantom = make_phantom(beats=3.2)
+    segmentation = phantom.segmentation()
+    backwards = replace(segmentation, label_maps=segmentation.label_maps[::-1])
+
+    result = measure_clip(phantom.clip(), backwards)
+
+    assert result.ef_percent == pytest.approx(60, abs=EF_TOLERANCE)
+
+
 @settings(deadline=None, max_examples=15)
 @given(frames=st.sets(st.integers(0, 31), max_size=32), seed=st.integers(0, 1000))
 def test_no_nan_ever_leaves_as_a_number(make_phantom, frames, seed):
