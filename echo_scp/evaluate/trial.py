@@ -14,7 +14,7 @@ from echo_scp.evaluate.case import Case, ClipSource, LabelledFrame, LabelMap, Lo
 from echo_scp.evaluate.changes import Change
 from echo_scp.evaluate.volumes import measure_frames, trusted
 from echo_scp.inference.engine import Engine
-from echo_scp.measure import refuse_other_views
+from echo_scp.measure import refuse_other_views, stands_on_head, upended, upended_outlines
 from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate
 from echo_scp.pipeline import Pipeline
 from echo_scp.segment import segment
@@ -126,7 +126,7 @@ class Trials:
     def _run(self, source: ClipSource, change: Change) -> Trial:
         loaded = change.apply(source.load(self._config), source.name)
         if not source.cine:
-            view = classify(loaded.clip, self._pipeline.engines.view)
+            view = classify(_upright(loaded.clip), self._pipeline.engines.view)
             return self._outline(Trial(source, loaded, view))
         told = source.view if self._true_views else None
         analysis = self._pipeline.analyse_clip(loaded.clip, None if told is None else _certain(told))
@@ -141,9 +141,11 @@ class Trials:
         if analysis is not None and analysis.segmentation is not None:
             return replace(trial, frames=_outlined(loaded, analysis.segmentation, indices), trust=analysis.trust)
         engine, excerpt = self._engine_of(trial.source), _excerpt(loaded.clip, indices)
-        known = segment(excerpt, engine, len(indices))
-        trust = judge(excerpt, known, engine)
-        doubt = refuse_other_views(excerpt, known) or (None if trust is None else trust.not_assessed)
+        seen = _upright(excerpt)
+        outlined = segment(seen, engine, len(indices))
+        known = outlined if seen is excerpt else upended_outlines(outlined)
+        trust = judge(seen, outlined, engine)
+        doubt = refuse_other_views(seen, outlined) or (None if trust is None else trust.not_assessed)
         return replace(
             trial,
             frames=_outlined(loaded, known, range(len(indices))),
@@ -173,6 +175,11 @@ def _outlined(loaded: LoadedClip, known: Segmentation, indices: Iterable[int]) -
         OutlinedFrame(frame, known.label_maps[index], known.structures)
         for frame, index in zip(loaded.labelled, indices, strict=True)
     )
+
+
+def _upright(clip: Clip) -> Clip:
+    """Return the clip as the networks know hearts, as the pipeline does."""
+    return upended(clip) if stands_on_head(clip) else clip
 
 
 def _certain(view: View) -> ViewEstimate:
