@@ -201,7 +201,7 @@ class MeasureConfig(_Section):
     beat_sd_percent: float = Field(3, ge=0, le=30)
     plane_sd_percent: float = Field(4.5, ge=0, le=30)
     outline_sd_percent: float = Field(7.5, ge=0, le=30)
-    doubt_sd_percent: float = Field(1.1, ge=0, le=10)
+    doubt_sd_percent: float = Field(0.8, ge=0, le=10)
     beat_departure_percent: float = Field(20, gt=0, le=100)
 
 

@@ -28,7 +28,16 @@ from echo_scp.inference.catalogue import Engines
 from echo_scp.inference.engine import Engine
 from echo_scp.inference.shared import SharedEngine
 from echo_scp.kept import Finding, Findings, KeptResults
-from echo_scp.measure import doubted, find_body, measure_clip, measure_study, refuse_other_views
+from echo_scp.measure import (
+    doubted,
+    find_body,
+    measure_clip,
+    measure_study,
+    refuse_other_views,
+    stands_on_head,
+    upended,
+    upended_outlines,
+)
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
     MEASURED_VIEWS,
@@ -188,7 +197,7 @@ class Pipeline:
     def _classify(self, preview: Clip) -> ViewEstimate:
         engine = self._engines.view
         with _stage("classify"):
-            estimate = classify(preview, engine)
+            estimate = classify(_upright(preview), engine)
         threshold = engine.manifest.decision.threshold if engine.manifest.decision else 0.0
         return weigh(estimate, read_evidence(preview.instance.header), threshold)
 
@@ -211,23 +220,26 @@ class Pipeline:
         if refusal is not None and refusal.reason is Reason.NOT_APICAL:
             return analysis
         found: list[Estimate] = []
+        seen = _upright(clip) if engines else clip
         for engine in engines:
             with _stage("estimate"):
-                found.extend(estimate(clip, analysis.measurement, engine, self._config.analysis.batch_frames))
+                found.extend(estimate(seen, analysis.measurement, engine, self._config.analysis.batch_frames))
         return replace(analysis, estimates=tuple(found))
 
     def _outline(self, analysis: ClipAnalysis, engine: Engine) -> ClipAnalysis:
         """Return the analysis with a measurement and the label maps that it rests on, or with the reason why not."""
         clip = analysis.clip
         assert clip is not None  # the caller decoded it
+        seen = _upright(clip)
         with _stage("segment"):
-            segmentation = segment(clip, engine, self._config.analysis.batch_frames)
+            outlined = segment(seen, engine, self._config.analysis.batch_frames)
+        segmentation = outlined if seen is clip else upended_outlines(outlined)
         with _stage("measure"):
-            outcome = refuse_other_views(clip, segmentation) or measure_clip(clip, segmentation, self._config.measure)
+            outcome = refuse_other_views(seen, outlined) or measure_clip(clip, segmentation, self._config.measure)
         if isinstance(outcome, NotAssessed):
             return replace(analysis, not_assessed=outcome)
         with _stage("trust"):  # last: it asks the engine again
-            trust = judge(clip, segmentation, engine)
+            trust = judge(seen, outlined, engine)
         analysis = replace(analysis, trust=None if trust is None else trust.score)
         if trust is not None and trust.not_assessed is not None:
             return replace(analysis, not_assessed=trust.not_assessed)
@@ -306,6 +318,11 @@ def _decode_all(cine: Cine) -> Clip:
 def _without_pixels(analysis: ClipAnalysis) -> ClipAnalysis:
     clip = analysis.clip
     return replace(analysis, clip=None if clip is None else replace(clip, frames=clip.frames[:0].copy()))
+
+
+def _upright(clip: Clip) -> Clip:
+    """Return the clip as the networks know hearts: the probe above."""
+    return upended(clip) if stands_on_head(clip) else clip
 
 
 def _refused(instance: Instance, reason: Reason, detail: str) -> _Done:

@@ -25,14 +25,19 @@ class Kind(StrEnum):
     GAIN = "gain"
     ROTATION = "rotation"
     CROP = "crop"
+    MIRROR = "mirrored"
 
 
-UNITS = {Kind.NONE: "", Kind.DROPPED: " %", Kind.GAIN: " dB", Kind.ROTATION: " degrees", Kind.CROP: " %"}
+UNITS = {Kind.DROPPED: " %", Kind.GAIN: " dB", Kind.ROTATION: " degrees", Kind.CROP: " %"}
+WITHOUT_AMOUNT = {Kind.NONE, Kind.MIRROR}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: percent of pixels dropped, dB of gain, degrees clockwise, percent of width and height cut off."""
+    """One change: percent of pixels dropped, dB of gain, degrees clockwise, percent of width and height cut off.
+
+    A mirror image has no amount.
+    """
 
     kind: Kind = Kind.NONE
     amount: float = 0.0
@@ -40,7 +45,7 @@ class Change:
     @property
     def name(self) -> str:
         """How the report calls it; also its key in stored results."""
-        if self.kind is Kind.NONE:
+        if self.kind in WITHOUT_AMOUNT:
             return str(self.kind)
         sign = "+" if self.kind in {Kind.GAIN, Kind.ROTATION} else ""
         return f"{self.kind} {self.amount:{sign}g}{UNITS[self.kind]}"
@@ -57,6 +62,8 @@ class Change:
             return _rotate(loaded, self.amount)
         if self.kind is Kind.CROP:
             return _crop(loaded, self.amount / 100)
+        if self.kind is Kind.MIRROR:
+            return _mirror(loaded)
         return loaded
 
 
@@ -67,6 +74,7 @@ ROBUSTNESS = (
     *(Change(Kind.GAIN, decibel) for decibel in (-12, -6, 6, 12)),
     *(Change(Kind.ROTATION, degrees) for degrees in (-15, -5, 5, 15)),
     *(Change(Kind.CROP, percent) for percent in (5, 10, 20)),
+    Change(Kind.MIRROR),
 )
 
 
@@ -127,6 +135,19 @@ def _crop(loaded: LoadedClip, share: float) -> LoadedClip:
         _relabel(frame, None if frame.label_map is None else _inside(frame.label_map, cut)) for frame in loaded.labelled
     )
     return replace(loaded, clip=replace(loaded.clip, frames=frames, region=cut), labelled=labelled)
+
+
+def _mirror(loaded: LoadedClip) -> LoadedClip:
+    """Swap left and right, as half of the laboratories display an apical view."""
+    clip, region = loaded.clip, loaded.clip.region
+    width = clip.frames.shape[2]
+    swapped = replace(region, x0=width - region.x1, x1=width - region.x0)
+    labelled = tuple(
+        _relabel(frame, None if frame.label_map is None else np.ascontiguousarray(frame.label_map[:, ::-1]))
+        for frame in loaded.labelled
+    )
+    frames = np.ascontiguousarray(clip.frames[:, :, ::-1])
+    return replace(loaded, clip=replace(clip, frames=frames, region=swapped), labelled=labelled)
 
 
 def _inside(picture: LabelMap, region: Region) -> LabelMap:

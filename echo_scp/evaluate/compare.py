@@ -12,8 +12,9 @@ from echo_scp.evaluate.case import NOTHING_KNOWN, Case, Phase, Reference, Refusa
 from echo_scp.evaluate.outcome import Against, ClipOutcome, Comparison, FrameScore, MeasuredBeat, Quantity
 from echo_scp.evaluate.overlap import dice, hausdorff95, intersection_over_union
 from echo_scp.evaluate.trial import OutlinedFrame, Trial
-from echo_scp.evaluate.volumes import Measured, Outcome, biplane, both_planes, single_plane
+from echo_scp.evaluate.volumes import Measured, Outcome, biplane, headline, single_plane
 from echo_scp.model import (
+    MEASURED_VIEWS,
     ClipAnalysis,
     ClipMeasurement,
     NotAssessed,
@@ -26,6 +27,7 @@ from echo_scp.model import (
 
 SQUARE = PixelSpacing(1, 1)
 STUDY = "study"
+HEADLINE = "headline, labelled frames"
 NO_OUTLINE = Refusal(Reason.NO_VENTRICLE, "no LV is outlined at end-diastole or end-systole")
 NOT_CALIBRATED = Refusal("not_calibrated", "the clip has no scale, so there is no volume")
 
@@ -45,6 +47,8 @@ def clip_outcome(trial: Trial, config: MeasureConfig) -> ClipOutcome:
         ef_percent=told.ef_percent,
         edv_ml=told.edv_ml,
         esv_ml=told.esv_ml,
+        trust=trial.trust if trial.analysis is None or trial.analysis.trust is None else trial.analysis.trust,
+        ef_interval=outcome.interval if isinstance(outcome, Measured) else None,
         beats=_beats(measured),
         sizes_px=_sizes(trial),
         true_end_diastole=phases.get(Phase.END_DIASTOLE),
@@ -88,8 +92,22 @@ def two_view_comparisons(case: Case, trials: Sequence[Trial], config: MeasureCon
             yield from _compare(method, Against.EXPERTS, name, experts.numbers, ours)
         yield from _compare(f"experts' outlines, {method}", Against.REFERENCE, name, case.reference, _unstated(experts))
     yield from _compare(method, Against.REFERENCE, name, case.reference, ours)
-    headline = refusal or (NO_OUTLINE if planes is None else both_planes(planes, config))
-    yield from _compare("headline, labelled frames", Against.REFERENCE, name, case.reference, headline)
+
+
+def headline_comparisons(case: Case, trials: Sequence[Trial], config: MeasureConfig) -> Iterator[Comparison]:
+    """Yield what the product would report of labelled stills: without those it does not trust, by its own choice."""
+    asked = [trial for trial in trials if trial.source.view in MEASURED_VIEWS and _pairs(trial)]
+    if not asked or any(trial.source.cine for trial in trials):
+        return
+    told = [trial.refusal or trial.doubt or trial.plane(config) or NO_OUTLINE for trial in asked]
+    planes = [plane for plane in told if isinstance(plane, ClipAnalysis)]
+    refusals = [refusal for refusal in told if isinstance(refusal, Refusal)]
+    ours = headline(planes, config) if planes else refusals[0]
+    traced = [plane for trial in asked if trial.traced and (plane := trial.traced_plane(config)) is not None]
+    experts = headline(traced, config) if len(traced) == len(asked) else NO_OUTLINE
+    if isinstance(experts, Measured):
+        yield from _compare(HEADLINE, Against.EXPERTS, case.identifier, experts.numbers, ours)
+    yield from _compare(HEADLINE, Against.REFERENCE, case.identifier, case.reference, ours)
 
 
 def study_comparisons(case: Case, result: StudyMeasurement | NotAssessed | None) -> Iterator[Comparison]:

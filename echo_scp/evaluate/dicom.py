@@ -123,24 +123,41 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
 
 def cases_by_reports(folder: Path, reports: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """Return one case per study for which a report below `reports` tells an EF or a volume."""
-    documents = [
-        instance
-        for study in find_studies([reports])[0]
-        for instance in study.instances
-        if _modality(instance) == REPORTS
-    ]
-    references: dict[str, Reference] = {}
-    for document in documents:
-        found = read_reference(document.header)
-        if found != NOTHING_KNOWN:
-            references[document.study_instance_uid] = found
+    documents, references = _references(find_studies([reports])[0])
     if not references:
-        raise EvaluationError(f"{reports}: none of {len(documents)} structured reports tells an LV EF or volume")
+        raise EvaluationError(f"{reports}: none of {documents} structured reports tells an LV EF or volume")
     studies = {study.study_instance_uid: study for study in find_studies([folder])[0]}
     cases = tuple(
         _reported_case(uid, studies.get(uid), reference, folder) for uid, reference in sorted(references.items())
     )
     return cases, (f"{len(set(studies) - set(references))} of {len(studies)} studies have no report with an LV EF",)
+
+
+def tells_a_reference(folder: Path) -> bool:
+    """Tell whether a structured report lies in the folder that tells an EF or a volume."""
+    return bool(_references(find_studies([folder])[0])[1])
+
+
+def cases_without_truth(folder: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """Return one case per study: what is said of it, and how steadily, can be seen without truth."""
+    studies, skipped = find_studies([folder])
+    cases = tuple(
+        Case(study.study_instance_uid, _patient(study), tuple(map(_plain_clip, images)), sex=_sex(study))
+        for study in studies
+        if (images := _images(study))
+    )
+    return cases, ("nothing is known to be true of them", f"{len(skipped)} files are not DICOM or double")
+
+
+def _references(studies: Iterable[StudyFiles]) -> tuple[int, dict[str, Reference]]:
+    """Return how many reports there are, and what they tell, by Study Instance UID."""
+    documents = [instance for study in studies for instance in study.instances if _modality(instance) == REPORTS]
+    references = {}
+    for document in documents:
+        found = read_reference(document.header)
+        if found != NOTHING_KNOWN:
+            references[document.study_instance_uid] = found
+    return len(documents), references
 
 
 def _reported_case(uid: str, study: StudyFiles | None, reference: Reference, folder: Path) -> Case:

@@ -12,6 +12,8 @@ from echo_scp.evaluate.outcome import CaseResult, Quantity
 from echo_scp.evaluate.statistics import Estimate, mean_of
 from echo_scp.model import Structure
 
+WITHOUT_TRUTH = "clips without truth"
+
 
 @dataclass(frozen=True, slots=True)
 class DiceDrift:
@@ -25,7 +27,10 @@ class DiceDrift:
 
 @dataclass(frozen=True, slots=True)
 class EfDrift:
-    """EF under a change against EF of the same unchanged clips, in points; `lost` had an EF and have none now."""
+    """EF under a change against EF of the same unchanged clips, in points; `lost` had an EF and have none now.
+
+    Of `stated` that state an interval unchanged, the changed EF lies in it in `inside`.
+    """
 
     change: str
     measured_by: str
@@ -33,6 +38,8 @@ class EfDrift:
     lost: int
     mean_absolute: Estimate
     mean: Estimate
+    stated: int
+    inside: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,14 @@ FrameKey = tuple[str, str, str]  # patient, clip, phase
 EfKey = tuple[str, str, str]  # patient, clip, measured by
 
 
+@dataclass(frozen=True, slots=True)
+class _Ef:
+    """An EF and the interval stated with it."""
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
 def _dices(results: Sequence[CaseResult]) -> dict[FrameKey, float]:
     return {
         (result.patient, frame.clip, frame.phase): frame.dice
@@ -68,13 +83,19 @@ def _dices(results: Sequence[CaseResult]) -> dict[FrameKey, float]:
     }
 
 
-def _efs(results: Sequence[CaseResult]) -> dict[EfKey, float | None]:
-    return {
-        (result.patient, item.clip, item.measured_by): item.measured
-        for result in results
-        for item in result.comparisons
-        if item.quantity is Quantity.EF and not item.measured_by.startswith("experts")
-    }
+def _efs(results: Sequence[CaseResult]) -> dict[EfKey, _Ef]:
+    """Return every EF that is compared with a truth, and those of clips of which no truth is known."""
+    efs = {}
+    for result in results:
+        compared = [item for item in result.comparisons if item.quantity is Quantity.EF]
+        for item in compared:
+            if not item.measured_by.startswith("experts"):
+                efs[result.patient, item.clip, item.measured_by] = _Ef(item.measured, item.interval)
+        known = {item.clip for item in compared}
+        for clip in result.clips:
+            if clip.name not in known:
+                efs[result.patient, clip.name, WITHOUT_TRUTH] = _Ef(clip.ef_percent, clip.ef_interval)
+    return efs
 
 
 def _dice_drift(name: str, changed: Mapping[FrameKey, float], unchanged: Mapping[FrameKey, float]) -> DiceDrift:
@@ -86,13 +107,26 @@ def _dice_drift(name: str, changed: Mapping[FrameKey, float], unchanged: Mapping
     return DiceDrift(name, len(common), mean, mean_of(patients, differences))
 
 
-def _ef_drifts(
-    name: str, changed: Mapping[EfKey, float | None], unchanged: Mapping[EfKey, float | None]
-) -> Iterator[EfDrift]:
+def _ef_drifts(name: str, changed: Mapping[EfKey, _Ef], unchanged: Mapping[EfKey, _Ef]) -> Iterator[EfDrift]:
     for method in dict.fromkeys(key[2] for key in unchanged):
-        before = {key: ef for key, ef in unchanged.items() if key[2] == method and ef is not None}
-        both = [(key[0], after - ef) for key, ef in before.items() if (after := changed.get(key)) is not None]
-        patients, moves = [patient for patient, _ in both], np.array([move for _, move in both])
-        yield EfDrift(
-            name, method, len(both), len(before) - len(both), mean_of(patients, np.abs(moves)), mean_of(patients, moves)
-        )
+        before = {key: ef for key, ef in unchanged.items() if key[2] == method and ef.value is not None}
+        pairs = [(key[0], ef, changed[key].value) for key, ef in before.items() if key in changed]
+        both = [(patient, ef, value) for patient, ef, value in pairs if value is not None]
+        if before:
+            yield _ef_drift(name, method, both, len(before))
+
+
+def _ef_drift(name: str, method: str, both: Sequence[tuple[str, _Ef, float]], total: int) -> EfDrift:
+    patients = [patient for patient, _, _ in both]
+    moves = np.array([value - (ef.value or 0.0) for _, ef, value in both])
+    stated = [(ef.interval, value) for _, ef, value in both if ef.interval is not None]
+    return EfDrift(
+        change=name,
+        measured_by=method,
+        count=len(both),
+        lost=total - len(both),
+        mean_absolute=mean_of(patients, np.abs(moves)),
+        mean=mean_of(patients, moves),
+        stated=len(stated),
+        inside=sum(low <= value <= high for (low, high), value in stated),
+    )

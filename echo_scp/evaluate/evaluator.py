@@ -16,6 +16,7 @@ from echo_scp.evaluate.compare import (
     clip_comparisons,
     clip_outcome,
     frame_scores,
+    headline_comparisons,
     study_comparisons,
     two_view_comparisons,
 )
@@ -54,6 +55,7 @@ class Evaluator:
         trials = [part.trial for part in parts]
         comparisons = [comparison for part in parts for comparison in part.comparisons]
         comparisons.extend(two_view_comparisons(case, trials, self._measure))
+        comparisons.extend(headline_comparisons(case, trials, self._measure))
         if any(source.cine for source in case.clips) or not case.clips:
             comparisons.extend(study_comparisons(case, _conclude(trials, self._measure)))
         return CaseResult(

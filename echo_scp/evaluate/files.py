@@ -20,7 +20,10 @@ COMPARISONS = (
     *("interval_low", "interval_high", "reason", "detail"),
 )
 FRAMES = ("case", "patient", "clip", "view", "phase", "structure", "dice", "iou", "hausdorff95", "hausdorff_unit")
-CLIPS = ("case", "patient", "clip", "true_view", "view", "view_confidence", "beats", "reason", "detail")
+CLIPS = (
+    *("case", "patient", "clip", "true_view", "view", "view_confidence", "beats"),
+    *("ef_percent", "interval_low", "interval_high", "edv_ml", "esv_ml", "trust", "reason", "detail"),
+)
 UNASSESSED = ("case", "clip", "what", "reason", "detail")
 Cell = str | int | float | None
 
@@ -78,7 +81,7 @@ def _comparisons(results: Iterable[CaseResult]) -> Iterator[tuple[Cell, ...]]:
             difference = None if item.measured is None else round(item.measured - item.truth, 3)
             why = ("", "") if item.refusal is None else (item.refusal.reason, item.refusal.detail)
             series = item.clip, item.quantity, item.measured_by, item.against
-            interval = item.interval or (None, None)
+            interval = (None, None) if item.interval is None else tuple(round(end, 3) for end in item.interval)
             measured = None if item.measured is None else round(item.measured, 3)
             numbers = round(item.truth, 3), measured, difference, *interval
             yield (result.identifier, result.patient, *series, *numbers, *why)
@@ -99,7 +102,9 @@ def _clips(results: Iterable[CaseResult]) -> Iterator[tuple[Cell, ...]]:
             confidence = None if clip.view_confidence is None else round(clip.view_confidence, 4)
             why = ("", "") if clip.refusal is None else (clip.refusal.reason, clip.refusal.detail)
             view = clip.true_view, clip.view, confidence
-            yield (result.identifier, result.patient, clip.name, *view, len(clip.beats), *why)
+            told = clip.ef_percent, *(clip.ef_interval or (None, None)), clip.edv_ml, clip.esv_ml, clip.trust
+            numbers = (None if value is None else round(value, 3) for value in told)
+            yield (result.identifier, result.patient, clip.name, *view, len(clip.beats), *numbers, *why)
 
 
 def _unassessed(evaluation: Evaluation) -> Iterator[tuple[Cell, ...]]:

@@ -46,6 +46,8 @@ def _open(paths: tuple[Path, ...], truth: Path | None, split: str | None) -> Dat
         raise EvaluationError(f"{folder}: a folder of DICOM has no splits; leave out --split")
     if truth is not None and truth.suffix.lower() == ".csv":
         return DataSet("DICOM with a CSV", *dicom.cases_by_csv(folder, truth))
+    if truth is None and not dicom.tells_a_reference(folder):
+        return DataSet("DICOM without truth", *dicom.cases_without_truth(folder))
     return DataSet("DICOM with measurement reports", *dicom.cases_by_reports(folder, truth or folder))
 
 

@@ -66,7 +66,10 @@ class MeasuredBeat:
 
 @dataclass(frozen=True, slots=True)
 class ClipOutcome:
-    """What the product said of one clip; `sizes_px` is the LV's area per frame, () of a cine without a number."""
+    """What the product said of one clip; `trust` is the Dice, 0..1, that it expects of its outlines.
+
+    `sizes_px` is the LV's area per frame, () of a cine without a number.
+    """
 
     name: str
     true_view: View | None = None
@@ -76,6 +79,8 @@ class ClipOutcome:
     ef_percent: float | None = None
     edv_ml: float | None = None
     esv_ml: float | None = None
+    ef_interval: tuple[float, float] | None = None
+    trust: float | None = None
     beats: tuple[MeasuredBeat, ...] = ()
     sizes_px: tuple[int, ...] = ()
     true_end_diastole: int | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from echo_scp.assess import ASE_BY_SEX, FOR_ALL, THRESHOLDS_PERCENT, Scale
-from echo_scp.evaluate.case import Phase
+from echo_scp.evaluate.case import Phase, Refusal
 from echo_scp.evaluate.outcome import Against, CaseResult, ClipOutcome, Comparison, FrameScore, Quantity
 from echo_scp.evaluate.statistics import (
     Estimate,
@@ -131,6 +131,16 @@ class CalibrationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """How many clips were taken for a view, how many of them have an EF, and why the others have none."""
+
+    view: str
+    total: int
+    assessed: int
+    reasons: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unassessed:
     """One thing without a number, and why."""
 
@@ -155,6 +165,7 @@ class Summary:
     thresholds: tuple[ThresholdRow, ...]
     grades: tuple[GradeRow, ...]
     calibration: tuple[CalibrationRow, ...]
+    answers: tuple[AnswerRow, ...]
     unassessed: tuple[Unassessed, ...]
 
 
@@ -174,6 +185,7 @@ def summarise(results: Sequence[CaseResult], known_views: Sequence[View]) -> Sum
         thresholds=tuple(_threshold(*item, limit) for item in efs.items() for limit in sorted(THRESHOLDS_PERCENT)),
         grades=tuple(row for item in efs.items() for row in _grades(*item)),
         calibration=tuple(row for item in efs.items() for row in _calibration(*item)),
+        answers=tuple(_answers([clip for result in results for clip in result.clips])),
         unassessed=tuple(_unassessed(results)),
     )
 
@@ -244,9 +256,22 @@ def _means(table: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Values:
 
 def _coverage(results: Iterable[CaseResult], series: Series) -> Coverage:
     items = [item for result in results for item in result.comparisons if _series(item) == series]
-    reasons = Counter(item.refusal.reason for item in items if item.refusal is not None)
-    ordered = tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
-    return Coverage(series, len(items), sum(item.measured is not None for item in items), ordered)
+    reasons = _counted(item.refusal for item in items)
+    return Coverage(series, len(items), sum(item.measured is not None for item in items), reasons)
+
+
+def _answers(clips: Sequence[ClipOutcome]) -> Iterator[AnswerRow]:
+    for view in (*View, None):
+        taken = [clip for clip in clips if clip.view is view]
+        if taken:
+            assessed = sum(clip.ef_percent is not None for clip in taken)
+            yield AnswerRow(view or "not asked", len(taken), assessed, _counted(clip.refusal for clip in taken))
+
+
+def _counted(refusals: Iterable[Refusal | None]) -> tuple[tuple[str, int], ...]:
+    """Return each reason with its number, the most frequent first."""
+    reasons = Counter(refusal.reason for refusal in refusals if refusal is not None)
+    return tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _agreement(series: Series, pairs: Sequence[Pair]) -> AgreementRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -42,6 +42,7 @@ def summary_tables(summary: Summary) -> Iterator[TextTable]:
         _grade_table(summary),
         _calibration_table(summary),
         _coverage_table(summary),
+        _clip_table(summary),
     )
     yield from (table for table in found if table.rows)
 
@@ -60,6 +61,7 @@ def drift_tables(drift: Drift) -> Iterator[TextTable]:
             str(row.lost),
             estimate(row.mean_absolute, 1),
             estimate(row.mean, 1, signed=True),
+            f"{row.inside} of {row.stated}" if row.stated else ABSENT,
         )
         for row in sorted(drift.ef, key=lambda row: row.measured_by)
     )
@@ -73,8 +75,9 @@ def drift_tables(drift: Drift) -> Iterator[TextTable]:
         ),
         TextTable(
             "Robustness: EF",
-            "Points of EF by which the same clips move. Lost: had an EF unchanged and have none now.",
-            ("measured by", "change", "n", "lost", "mean absolute move", "mean move"),
+            "Points of EF by which the same clips move. Lost: had an EF unchanged and have none now. "
+            "Inside: the moved EF lies in the 95 % interval that is stated with the unmoved one.",
+            ("measured by", "change", "n", "lost", "mean absolute move", "mean move", "inside"),
             ef_rows,
             words=2,
             grouped=1,
@@ -228,13 +231,24 @@ def _coverage_table(summary: Summary) -> TextTable:
             *_words(row.series),
             str(row.total),
             str(row.assessed),
-            ", ".join(f"{count} x {reason}" for reason, count in row.reasons) or ABSENT,
+            _reasons(row.reasons),
         )
         for row in summary.coverage
     )
     note = "Every known truth is here; what has no number carries its reason (not_assessed.csv names each)."
     columns = ("measured by", "against", "quantity", "truths", "assessed", "not assessed")
     return TextTable("Coverage", note, columns, rows, words=3, grouped=2, brief=True)
+
+
+def _clip_table(summary: Summary) -> TextTable:
+    rows = tuple((row.view, str(row.total), str(row.assessed), _reasons(row.reasons)) for row in summary.answers)
+    note = "What became of the clips, by the view that they were taken for, truth or not."
+    columns = ("taken for", "clips", "with an EF", "without")
+    return TextTable("Clips", note, columns, rows)
+
+
+def _reasons(reasons: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in reasons) or ABSENT
 
 
 def _share(count: int, total: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +12,13 @@ from echo_scp.config import Config, MeasureConfig
 from echo_scp.errors import EvaluationError, InstanceError, UnindexableFileError
 from echo_scp.evaluate.case import Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
 from echo_scp.evaluate.changes import Change
-from echo_scp.evaluate.volumes import measure_frames
+from echo_scp.evaluate.volumes import measure_frames, trusted
 from echo_scp.inference.engine import Engine
+from echo_scp.measure import refuse_other_views, stands_on_head, upended, upended_outlines
 from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate
 from echo_scp.pipeline import Pipeline
 from echo_scp.segment import segment
+from echo_scp.trust import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,18 @@ class OutlinedFrame:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one clip. `analysis` is None for stills; `refusal` says why nothing at all could be done."""
+    """What came of one clip. `analysis` is None for stills; `refusal` says why nothing at all could be done.
+
+    `trust` is the Dice, 0..1, to be expected of the outlines; `doubt` is why the product would give no number of them.
+    """
 
     source: ClipSource
     loaded: LoadedClip | None = None
     view: ViewEstimate | None = None
     analysis: ClipAnalysis | None = None
     frames: tuple[OutlinedFrame, ...] = ()
+    trust: float | None = None
+    doubt: Refusal | None = None
     refusal: Refusal | None = None
 
     @property
@@ -71,8 +79,9 @@ class Trial:
         if not self.paired:
             return None
         ends = self._ends
-        maps = ends[0].comparable, ends[1].comparable
-        return measure_frames(self.grouping_view, maps, ends[0].structures, self._clip.region.spacing, config)
+        maps, spacing = (ends[0].comparable, ends[1].comparable), self._clip.region.spacing
+        plane = measure_frames(self.grouping_view, maps, ends[0].structures, spacing, config)
+        return plane if plane is None or self.trust is None else trusted(plane, self.trust, config)
 
     def traced_plane(self, config: MeasureConfig) -> ClipAnalysis | None:
         """Return the experts' LV at ED and ES; None where they did not trace both."""
@@ -117,23 +126,31 @@ class Trials:
     def _run(self, source: ClipSource, change: Change) -> Trial:
         loaded = change.apply(source.load(self._config), source.name)
         if not source.cine:
-            view = classify(loaded.clip, self._pipeline.engines.view)
-            return Trial(source, loaded, view, frames=self._outline(source, loaded, None))
+            view = classify(_upright(loaded.clip), self._pipeline.engines.view)
+            return self._outline(Trial(source, loaded, view))
         told = source.view if self._true_views else None
         analysis = self._pipeline.analyse_clip(loaded.clip, None if told is None else _certain(told))
-        return Trial(source, loaded, analysis.view, analysis, self._outline(source, loaded, analysis.segmentation))
+        return self._outline(Trial(source, loaded, analysis.view, analysis))
 
-    def _outline(self, source: ClipSource, loaded: LoadedClip, known: Segmentation | None) -> tuple[OutlinedFrame, ...]:
+    def _outline(self, trial: Trial) -> Trial:
         """Outline the labelled frames, of a refused clip too: how good outlines are is a question of its own."""
-        if not loaded.labelled:
-            return ()
+        loaded, analysis = trial.loaded, trial.analysis
+        if loaded is None or not loaded.labelled:
+            return trial
         indices = [frame.frame_index for frame in loaded.labelled]
-        if known is None:
-            known = segment(_excerpt(loaded.clip, indices), self._engine_of(source), len(indices))
-            indices = list(range(len(indices)))
-        return tuple(
-            OutlinedFrame(frame, known.label_maps[index], known.structures)
-            for frame, index in zip(loaded.labelled, indices, strict=True)
+        if analysis is not None and analysis.segmentation is not None:
+            return replace(trial, frames=_outlined(loaded, analysis.segmentation, indices), trust=analysis.trust)
+        engine, excerpt = self._engine_of(trial.source), _excerpt(loaded.clip, indices)
+        seen = _upright(excerpt)
+        outlined = segment(seen, engine, len(indices))
+        known = outlined if seen is excerpt else upended_outlines(outlined)
+        trust = judge(seen, outlined, engine)
+        doubt = refuse_other_views(seen, outlined) or (None if trust is None else trust.not_assessed)
+        return replace(
+            trial,
+            frames=_outlined(loaded, known, range(len(indices))),
+            trust=None if trust is None else trust.score,
+            doubt=None if doubt is None else Refusal(doubt.reason, doubt.detail),
         )
 
     def _engine_of(self, source: ClipSource) -> Engine:
@@ -151,6 +168,18 @@ def let_go(trial: Trial) -> Trial:
     kept = analysis.segmentation if analysis.measurement is not None else None
     analysis = replace(analysis, clip=clip, segmentation=kept)
     return replace(trial, loaded=replace(loaded, clip=clip), analysis=analysis)
+
+
+def _outlined(loaded: LoadedClip, known: Segmentation, indices: Iterable[int]) -> tuple[OutlinedFrame, ...]:
+    return tuple(
+        OutlinedFrame(frame, known.label_maps[index], known.structures)
+        for frame, index in zip(loaded.labelled, indices, strict=True)
+    )
+
+
+def _upright(clip: Clip) -> Clip:
+    """Return the clip as the networks know hearts, as the pipeline does."""
+    return upended(clip) if stands_on_head(clip) else clip
 
 
 def _certain(view: View) -> ViewEstimate:

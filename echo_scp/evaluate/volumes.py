@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydicom import Dataset
 
 from echo_scp.config import MeasureConfig
 from echo_scp.evaluate.case import LabelMap, Reference, Refusal
-from echo_scp.measure import measure_study
+from echo_scp.measure import doubted, measure_study
 from echo_scp.measure.interval import single_plane_interval
 from echo_scp.measure.outlines import Outlines
 from echo_scp.measure.shape import Shape, as_ventricle
@@ -77,21 +78,27 @@ def measure_frames(
     )
 
 
+def trusted(plane: ClipAnalysis, trust: float, config: MeasureConfig) -> ClipAnalysis:
+    """Return the plane with the Dice, 0..1, that is expected of its outlines; the stated interval tells of it."""
+    assert plane.measurement is not None  # measure_frames made it
+    return replace(plane, trust=trust, measurement=doubted(plane.measurement, trust, config))
+
+
 def single_plane(plane: ClipAnalysis) -> Measured:
     """Return what the product says of one plane."""
     assert plane.measurement is not None  # measure_frames made it
     return Measured.of(plane.measurement)
 
 
-def both_planes(planes: tuple[ClipAnalysis, ClipAnalysis], config: MeasureConfig) -> Outcome:
-    """Return the headline that the product makes of an A4C and an A2C plane, biplane or not."""
-    result = _headline(planes, config)
+def headline(planes: Sequence[ClipAnalysis], config: MeasureConfig) -> Outcome:
+    """Return what the product makes of the planes of one heart, by its own choice among them."""
+    result = _study(planes, config)
     return Refusal(result.reason, result.detail) if isinstance(result, NotAssessed) else Measured.of(result)
 
 
-def biplane(planes: tuple[ClipAnalysis, ClipAnalysis], config: MeasureConfig) -> Outcome:
-    """Return the biplane EF and volumes, or why the product would not take the two planes together."""
-    result = _headline(planes, config)
+def biplane(planes: Sequence[ClipAnalysis], config: MeasureConfig) -> Outcome:
+    """Return the biplane EF and volumes of an A4C and an A2C plane, or why the product would not combine them."""
+    result = _study(planes, config)
     if isinstance(result, NotAssessed):
         return Refusal(result.reason, result.detail)
     if result.method is VolumeMethod.DISKS_BIPLANE:
@@ -100,9 +107,10 @@ def biplane(planes: tuple[ClipAnalysis, ClipAnalysis], config: MeasureConfig) ->
     return Refusal("lengths_differ" if calibrated else "not_calibrated", result.choice)
 
 
-def _headline(planes: tuple[ClipAnalysis, ClipAnalysis], config: MeasureConfig) -> StudyMeasurement | NotAssessed:
-    # A published pipeline's aggregation asks for every frame of a cine.
-    return measure_study(planes, config.model_copy(update={"aggregation": "beats"}))
+def _study(planes: Sequence[ClipAnalysis], config: MeasureConfig) -> StudyMeasurement | NotAssessed:
+    # A published pipeline's aggregation asks for every frame of a cine. Trust is no reason to keep a biplane from
+    # being compared; it has its say in the interval, and over the headline by what is given to it.
+    return measure_study(planes, config.model_copy(update={"aggregation": "beats", "lowest_quality": 0.0}))
 
 
 def _one_beat(end_diastole: Shape, end_systole: Shape, config: MeasureConfig, *, calibrated: bool) -> ClipMeasurement:

@@ -3,6 +3,16 @@
 from echo_scp.measure.anatomy import refuse_other_views
 from echo_scp.measure.body import find_body
 from echo_scp.measure.clip import doubted, measure_clip
+from echo_scp.measure.orientation import stands_on_head, upended, upended_outlines
 from echo_scp.measure.study import measure_study
 
-__all__ = ["doubted", "find_body", "measure_clip", "measure_study", "refuse_other_views"]
+__all__ = [
+    "doubted",
+    "find_body",
+    "measure_clip",
+    "measure_study",
+    "refuse_other_views",
+    "stands_on_head",
+    "upended",
+    "upended_outlines",
+]

@@ -18,6 +18,7 @@ from echo_scp.measure.outlines import Outlines
 from echo_scp.measure.plausible import (
     require_continuity,
     require_motion,
+    require_order,
     require_rhythm,
     require_stability,
     require_ventricle,
@@ -113,6 +114,7 @@ class _Measuring:
         require_motion(counted)
         rhythm = require_rhythm(counted, find_rhythm(self.clip, counted, self.config.heart_rate_agreement_percent))
         require_continuity(counted, rhythm, self.config)
+        require_order(counted, rhythm)
         frames_per_cycle = rhythm.cycle_ms / counted.interval_ms
         fragments = outlines.fragment_shares()
         if frames_per_cycle >= VOTE_FRAMES_PER_CYCLE:

@@ -14,6 +14,8 @@ MIN_REGION_SHARE = 0.01  # median LV of the region; the smallest of CAMUS's 898 
 MIN_SWING = 0.03  # of the largest area; an EF of 10 % moves it by 7 %, an EF of 5 % by 3 %
 MIN_CYCLES = 0.9  # heart rates are rounded and averaged over earlier beats
 MAX_GAP = 0.25  # of the cycle; between frames further apart, ED or ES may lie unseen
+ORDERED_FRAMES = 7.0  # per cycle; below, neighbouring frames differ as much as any two
+MAX_DISORDER = 0.6  # half of von Neumann's ratio: 1 for frames in any order; a heart has 0.54 at 7 frames per cycle
 MAX_STEP = 0.3  # change of log area from frame to frame in dense frames
 MAX_STEP_PER_CYCLE = 6.0  # and where frames are sparse: the steepest ejection and filling at an EF of 75 %
 
@@ -51,6 +53,15 @@ def require_continuity(counted: TimedCurve, rhythm: Rhythm, config: MeasureConfi
     leaps = 100 * float(np.mean(np.abs(np.diff(np.log(counted.values))) > limits))
     if leaps > config.leaping_frames_percent:
         _refuse_unstable(f"the area leaps between {leaps:.0f} % of the frames")
+
+
+def require_order(counted: TimedCurve, rhythm: Rhythm) -> None:
+    """Refuse a clip whose neighbouring frames are no more alike than any two: shuffled frames, or noise alone."""
+    if rhythm.cycle_ms / counted.interval_ms < ORDERED_FRAMES:
+        return
+    disorder = float(np.mean(np.diff(counted.values) ** 2) / (2 * np.var(counted.values)))
+    if disorder > MAX_DISORDER:
+        _refuse_unstable(f"neighbouring frames differ {disorder:.2f} times as much as any two frames do")
 
 
 def require_stability(areas: TimedCurve, rhythm: Rhythm, config: MeasureConfig) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from echo_scp.phantom.scene import Cine, Rhythm, Scanner, render
 from echo_scp.phantom.screen import LEFT_PX, TOP_PX, TRACE_COLUMNS, TRACE_ROWS, Flow
 
 _FLOW = Flow(200, 130, 420, 400)
+_CINES = 2  # the first contents
 _SHORT_CLIP = 24  # frames of the clips that nobody measures
 _TRACE_SECONDS = 3.0
 _M_MODE_DEPTH_CM = 15.0
@@ -101,6 +103,13 @@ def write_study(
     study = PhantomStudy(seed, edv_ml, ef_percent, frame_count=frame_count, patient=patient)
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(_write(folder, study, number, content) for number, content in enumerate(_contents(study), start=1))
+
+
+def write_cines(folder: Path, study: PhantomStudy) -> tuple[PhantomInstance, ...]:
+    """Write the study's A4C and A2C cines alone into `folder` (made if missing): what an analysis must measure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cines = islice(_contents(study), _CINES)
+    return tuple(_write(folder, study, number, content) for number, content in enumerate(cines, start=1))
 
 
 def _write(folder: Path, study: PhantomStudy, number: int, content: _Content) -> PhantomInstance:

@@ -29,11 +29,11 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCANNER = Scanner(rows=200, columns=260, depth_mm=155.0)
 
 
-def write_cine(folder, number, spatial_format=1):
+def write_cine(folder, number, spatial_format=1, on_its_head=False):
     """Write one JPEG cine of a beat and a half; 2 is an M-mode."""
     rhythm = Rhythm(heart_rate_bpm=75, frame_rate_hz=40, frame_count=52, first_phase=0.8)
     heart = Heart(View.A4C, 110.0, 60.0, tilt_deg=3.0 * number)
-    frames = render(heart, SCANNER, rhythm).frames
+    frames = render(heart, SCANNER, rhythm).frames[:, :: -1 if on_its_head else 1]
     area = Area(0, 0, 260, 200, spatial_format, 1, SCANNER.mm_per_px / 10, SCANNER.mm_per_px / 10)
     picture = Picture(
         f"clip{number}", np.repeat(frames[..., None], 3, axis=-1), (area,), f"000{spatial_format}", 25.0, 75.0
@@ -105,6 +105,19 @@ def test_each_instance_has_a_measurement_or_a_reason(instances):
     assert [file.kind for file in analysed.files] == ["SR", "SEG", "PNG", "SEG", "PNG"]
     assert {file.name for file in analysed.files} == set(files)
     assert analysed.analysis.assessment is not None
+
+
+def test_a_picture_on_its_head_is_shown_to_the_networks_upright(instances, tmp_path):
+    """The same EF, outlines where the picture has them, and a flag."""
+    upright = analyse(instances[:1])[0].analysis.clips[0].measurement
+
+    clip = analyse([write_cine(tmp_path, 1, on_its_head=True)])[0].analysis.clips[0]
+
+    assert clip.measurement is not None, clip.not_assessed
+    assert clip.measurement.ef_percent == pytest.approx(upright.ef_percent, abs=2.0)
+    assert Flag.APEX_DOWN in {note.flag for note in clip.notes}
+    turned, above = (one.beats[0].end_diastole.apex[1] for one in (clip.measurement, upright))
+    assert turned == pytest.approx(SCANNER.rows - above, abs=3.0)
 
 
 def test_a_view_that_is_not_measured_says_so(instances):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,13 +80,29 @@ def test_a_crop_takes_half_of_its_share_off_each_side():
     assert not clip.clip.frames[:, 96:].any()
 
 
+def test_a_mirror_swaps_left_and_right_with_region_and_labels():
+    """Twice, and everything is as it was."""
+    before = loaded()
+    before = replace(before, clip=replace(before.clip, region=replace(before.clip.region, x0=10)))
+    mirror = Change(Kind.MIRROR)
+
+    once = mirror.apply(before, "clip")
+    twice = mirror.apply(once, "clip")
+
+    assert (once.clip.region.x0, once.clip.region.x1) == (0, 118)
+    assert (once.clip.frames[0][:, 20] == before.clip.frames[0][:, -21]).all()
+    assert (once.labelled[0].label_map[:, 20] == before.labelled[0].label_map[:, -21]).all()
+    assert twice.clip.region == before.clip.region
+    assert (twice.clip.frames == before.clip.frames).all()
+
+
 def test_every_change_has_a_name_of_its_own():
     """Names are keys of stored results; the first is no change."""
     names = [change.name for change in ROBUSTNESS]
 
     assert len(set(names)) == len(names)
     assert names[0] == "unchanged"
-    assert {"dropped pixels 50 %", "gain -6 dB", "rotation +5 degrees", "crop 10 %"} <= set(names)
+    assert {"dropped pixels 50 %", "gain -6 dB", "rotation +5 degrees", "crop 10 %", "mirrored"} <= set(names)
 
 
 def test_frames_without_labels_can_be_changed():

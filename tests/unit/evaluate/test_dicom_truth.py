@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -143,6 +145,31 @@ def test_reports_of_another_device_are_the_truth_of_their_study(study, tmp_path)
     assert lost.reference == Reference(58)
 
 
+def test_a_folder_without_truth_is_evaluated_as_far_as_it_goes(study):
+    """Every image of every study, and it is said that nothing is known."""
+    folder, written = study
+
+    data = open_data((folder,), None)
+
+    assert data.layout == "DICOM without truth"
+    assert [len(case.clips) for case in data.cases] == [len(written)]
+    assert data.cases[0].reference == Reference()
+    assert "nothing is known to be true" in data.remarks[0]
+
+
+def test_reports_among_the_images_are_found(study, tmp_path):
+    """They need no option."""
+    folder, written = study
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    uid = str(dcmread(written[0].path, stop_before_pixels=True).StudyInstanceUID)
+    save(report(group(number(("18043-0", "LN"), "58", "%")), study_instance_uid=uid), both / "sr.dcm")
+
+    (case,) = open_data((both,), None).cases
+
+    assert (len(case.clips), case.reference) == (len(written), Reference(58))
+
+
 def test_a_patient_is_grouped_without_being_named(study, tmp_path):
     """The identifier of the patient is in no output."""
     folder, written = study
@@ -154,9 +181,9 @@ def test_a_patient_is_grouped_without_being_named(study, tmp_path):
 
 
 def test_no_report_with_an_ef_is_an_error(study):
-    """A folder of images alone has no truth."""
+    """Where reports are asked for, images alone will not do."""
     with pytest.raises(EvaluationError, match="none of 0 structured reports"):
-        open_data((study[0],), None)
+        open_data((study[0],), study[0])
 
 
 def test_a_folder_of_dicom_has_no_splits(study):

@@ -6,6 +6,7 @@ import pytest
 
 from echo_scp.evaluate.changes import UNCHANGED, Change, Kind
 from echo_scp.evaluate.drift import drift
+from echo_scp.evaluate.outcome import ClipOutcome
 from tests.unit.evaluate.builders import make_comparison, make_result, make_score
 
 GAIN = Change(Kind.GAIN, 6)
@@ -51,3 +52,31 @@ def test_a_change_under_which_nothing_is_left_is_no_number():
 
     assert (moved.count, moved.lost) == (0, 1)
     assert moved.mean.value != moved.mean.value
+
+
+def test_a_move_is_held_against_the_stated_interval():
+    """Of the unmoved EF: 54 lies in 45 to 55, 56 does not; who states nothing does not count."""
+    stated = [make_comparison(50, 60, interval=(45, 55))] * 2 + [make_comparison(50, 60)]
+    moved = [make_comparison(ef, 60) for ef in (54, 56, 51)]
+    results = {
+        name: tuple(make_result(f"p{n}", comparisons=(item,)) for n, item in enumerate(items))
+        for name, items in ((UNCHANGED.name, stated), (GAIN.name, moved))
+    }
+
+    row = drift(results, (UNCHANGED, GAIN)).ef[1]
+
+    assert (row.count, row.stated, row.inside) == (3, 2, 1)
+
+
+def test_clips_without_truth_drift_too():
+    """Steadiness needs no truth."""
+    results = {
+        name: (make_result("p", clips=(ClipOutcome("cine", ef_percent=ef, ef_interval=(45, 55)),)),)
+        for name, ef in ((UNCHANGED.name, 50.0), (GAIN.name, 53.0))
+    }
+
+    row = drift(results, (UNCHANGED, GAIN)).ef[1]
+
+    assert row.measured_by == "clips without truth"
+    assert row.mean.value == 3
+    assert row.inside == 1

@@ -16,13 +16,16 @@ from echo_scp.evaluate.outcome import Against, Quantity
 from echo_scp.evaluate.still import clip_of
 from echo_scp.model import Interval, PixelSpacing, Reason, Region, StudyMeasurement, View, VolumeMethod
 from tests.unit.evaluate.builders import (
+    SIDE,
     blind_engine,
     failing_engine,
     heart_labels,
     make_evaluator,
     picture_of,
+    reading_engine,
     write_archive,
 )
+from tests.unit.fakes import make_manifest
 
 CYCLE = 30  # frames at 25 ms: 80 beats per minute
 
@@ -71,7 +74,7 @@ def test_an_engine_that_sees_the_truth_agrees_with_it(tmp_path):
     assert ours.truth == pytest.approx(44, abs=3)
     told = {item.measured_by: item.truth for item in result.comparisons if item.against is Against.REFERENCE}
     method = "A4C single plane, labelled frames"
-    assert told == {method: 44, f"experts' outlines, {method}": 44}
+    assert told == {method: 44, f"experts' outlines, {method}": 44, "headline, labelled frames": 44}
 
 
 def test_two_views_give_a_biplane_ef(tmp_path):
@@ -89,6 +92,38 @@ def test_two_views_give_a_biplane_ef(tmp_path):
     assert experts.interval is None
     assert comparison(result, measured_by="headline, labelled frames").measured == ours.measured
     assert {len(clip.sizes_px) for clip in result.clips} == {2}
+
+
+def test_outlines_that_the_product_would_not_report_give_no_headline(tmp_path):
+    """Upside down they are no apical view; they are compared all the same, and one view is left of two."""
+    paths = [write_archive(tmp_path / f"a{k}c.npz", ef_percent=44.0) for k in (4, 2)]
+    with np.load(paths[1]) as file:
+        turned = {name: file[name][:, ::-1] if name != "meta" else file[name] for name in file.files}
+    np.savez(paths[1], **turned)
+    alone, *_ = find_cases(paths[1:], None)
+    both, *_ = find_cases(paths, None)
+
+    refused, left = make_evaluator().evaluate(alone), make_evaluator().evaluate(both)
+
+    assert comparison(refused, measured_by="headline, labelled frames").refusal.reason == Reason.NOT_APICAL
+    single = comparison(left, measured_by="A4C single plane, labelled frames")
+    assert comparison(left, measured_by="headline, labelled frames").measured == single.measured
+    assert comparison(left, measured_by="A2C single plane, labelled frames").measured is not None
+
+
+def test_trust_goes_with_the_clip_and_widens_its_interval(tmp_path):
+    """As far as the engine's manifest says how to judge it."""
+    case, *_ = find_cases([write_archive(tmp_path / "a4c.npz", ef_percent=44.0)], None)
+    table = {"certain": 0.0, "mirrored": 0.0, "turned": 0.0, "refuse_below": 0.1, "doubt_below": 0.2}
+    engine = reading_engine()
+    engine.manifest = make_manifest("segmentation", SIDE, trust={"bias": 0.0, **table})
+
+    judged, unjudged = make_evaluator(engine).evaluate(case), make_evaluator().evaluate(case)
+
+    assert judged.clips[0].trust == pytest.approx(0.5)
+    assert unjudged.clips[0].trust is None
+    widths = [clip.ef_interval[1] - clip.ef_interval[0] for clip in (judged.clips[0], unjudged.clips[0])]
+    assert widths[0] > widths[1]
 
 
 def test_nothing_outlined_is_a_refusal_and_a_dice_of_zero(tmp_path):

@@ -111,9 +111,17 @@ def test_mixed_scales_do_not_pretend_to_millimetres():
     assert row.hausdorff_unit == "mm and px"
 
 
-def test_an_empty_evaluation_has_no_tables():
-    """Cases without a truth that can be compared say nothing."""
-    assert list(summary_tables(summarise([make_result()], KNOWN))) == []
+def test_without_truth_there_is_only_what_became_of_the_clips():
+    """Cases without a truth that can be compared have no errors, but views, numbers and refusals."""
+    clips = (
+        ClipOutcome("a", view=View.A4C, ef_percent=55.0),
+        ClipOutcome("b", view=View.A4C, refusal=REFUSED),
+        ClipOutcome("c", refusal=Refusal("m_mode", "M-mode")),
+    )
+
+    (table,) = summary_tables(summarise([make_result(clips=clips)], KNOWN))
+
+    assert table.rows == (("A4C", "2", "1", "1 x no_beat"), ("not asked", "1", "0", "1 x m_mode"))
 
 
 def test_series_do_not_mix():

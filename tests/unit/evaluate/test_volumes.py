@@ -8,7 +8,7 @@ import pytest
 from echo_scp.config import MeasureConfig
 from echo_scp.evaluate.case import Refusal
 from echo_scp.evaluate.frames_file import STRUCTURES
-from echo_scp.evaluate.volumes import biplane, both_planes, measure_frames, single_plane
+from echo_scp.evaluate.volumes import biplane, headline, measure_frames, single_plane
 from echo_scp.model import PixelSpacing, View
 from tests.unit.evaluate.builders import SIDE, heart_labels
 
@@ -65,7 +65,7 @@ def test_planes_of_different_lengths_do_not_go_together():
     assert isinstance(refused, Refusal)
     assert refused.reason == "lengths_differ"
     assert "20 %" in refused.detail
-    assert both_planes(planes, CONFIG) == single_plane(planes[0])
+    assert headline(planes, CONFIG) == single_plane(planes[0])
 
 
 def test_the_limit_is_that_of_the_configuration():
@@ -73,7 +73,7 @@ def test_the_limit_is_that_of_the_configuration():
     planes = plane(length=56), plane(length=70, view=View.A2C)
     generous = MeasureConfig(length_agreement_percent=25)
 
-    assert both_planes(planes, generous) == biplane(planes, generous)
+    assert headline(planes, generous) == biplane(planes, generous)
 
 
 @pytest.mark.parametrize("aggregation", ["usal", "echonet-dynamic"])

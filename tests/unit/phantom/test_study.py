@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from echo_scp.model import Reason, View
-from echo_scp.phantom.study import PhantomInstance, write_study
+from echo_scp.phantom.study import PhantomInstance, PhantomStudy, write_cines, write_study
 
 FRAMES = 12
 
@@ -21,6 +21,15 @@ FRAMES = 12
 def written(tmp_path_factory) -> tuple[PhantomInstance, ...]:
     """The standard study with short clips."""
     return write_study(tmp_path_factory.mktemp("study"), seed=7, frame_count=FRAMES)
+
+
+def test_cines_alone_are_those_of_the_study(written, tmp_path):
+    """At any rate, without the six instances that nobody measures."""
+    cines = write_cines(tmp_path, PhantomStudy(seed=7, frame_count=FRAMES))
+
+    assert [(cine.view, cine.path.read_bytes()) for cine in cines] == [
+        (item.view, item.path.read_bytes()) for item in written[:2]
+    ]
 
 
 def test_two_clips_are_measurable_and_the_rest_says_why_not(written):
