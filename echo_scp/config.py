@@ -157,7 +157,7 @@ class AnalysisConfig(_Section):
     maximum_pixels: int = Field(2_000_000_000, ge=1_000_000)
     stress: bool = False
     threads: int = Field(0, ge=0, le=256)
-    batch_frames: int = Field(16, ge=1, le=512)
+    batch_frames: int = Field(8, ge=1, le=512)
     runtime: Literal["onnxruntime", "tensorrt"] = "onnxruntime"
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     fall_back_to_cpu: bool = True

@@ -300,7 +300,7 @@ class Work:
 
 def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity], settings: str) -> str:
     """Return what stands for everything that a result depends on."""
-    lines = [*sorted(digests), *sorted(f"{engine.name} {engine.sha256}" for engine in engines), __version__, settings]
+    lines = [*sorted(digests), *sorted(engine.fingerprint for engine in engines), __version__, settings]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

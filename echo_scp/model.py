@@ -176,11 +176,17 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
-    """Which network produced a result; the hash is of the artefact file."""
+    """Which network produced a result: the hash of its artefact, and that of how the manifest says to use it."""
 
     name: str
     version: str
     sha256: str
+    usage_sha256: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what stands for everything of the engine that a number depends on."""
+        return f"{self.name} {self.version} {self.sha256} {self.usage_sha256}"
 
 
 @dataclass(frozen=True, slots=True)

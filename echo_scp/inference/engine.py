@@ -14,7 +14,7 @@ Batch = NDArray[np.float32]  # (N, 1, S, S) into an engine; (N, K, S, S) or (N, 
 
 
 class Engine(Protocol):
-    """A network ready to run. One engine serves one thread at a time."""
+    """A network ready to run, for as many threads at the same time as `at_once` says."""
 
     @property
     def manifest(self) -> Manifest:
@@ -24,6 +24,11 @@ class Engine(Protocol):
     @property
     def identity(self) -> EngineIdentity:
         """Which artefact runs."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """How many threads may be in `run` at the same time; more gain nothing, or do harm."""
         ...
 
     def run(self, batch: Batch) -> Batch:

@@ -77,7 +77,9 @@ class Manifest(Table):
 
     def identity(self, precision: Precision) -> EngineIdentity:
         """Return what a report says of the artefact of a precision; KeyError when the engine has none of it."""
-        return EngineIdentity(self.name, self.version, self.artefacts[precision].sha256)
+        usage = self.model_dump_json(exclude={"folder", "artefacts", "licence", "training", "metrics"})
+        digest = hashlib.sha256(usage.encode()).hexdigest()
+        return EngineIdentity(self.name, self.version, self.artefacts[precision].sha256, digest)
 
     @field_validator("artefacts")
     @classmethod

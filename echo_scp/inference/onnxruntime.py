@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
@@ -18,13 +19,14 @@ class OnnxRuntimeEngine:
     """An ONNX artefact in an inference session; loading checks the tensors against the manifest."""
 
     def __init__(self, manifest: Manifest, precision: Precision = "fp32", threads: int = 0) -> None:
-        """Load the artefact; `threads` 0 leaves one core to receiving and decoding."""
+        """Load the artefact, for `threads` threads in all; 0: as many as there are cores."""
         self._manifest = manifest
+        self._at_once, inner = _share(threads or os.cpu_count() or 1)
         self._identity = manifest.identity(precision)
         artefact = manifest.artefact_path(precision)
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
-                artefact.read_bytes(), _options(threads), providers=["CPUExecutionProvider"]
+                artefact.read_bytes(), _options(inner), providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise EngineError(f"{artefact}: ONNX Runtime cannot load it: {error}") from error
@@ -42,6 +44,10 @@ class OnnxRuntimeEngine:
     def identity(self) -> EngineIdentity:
         return self._identity
 
+    @property
+    def at_once(self) -> int:
+        return self._at_once
+
     def run(self, batch: Batch) -> Batch:
         """Return logits (N, K, ...) for float32 `batch` (N, ...); raises EngineError."""
         check_batch(self._manifest, batch)
@@ -58,9 +64,18 @@ class OnnxRuntimeEngine:
         self._session = None
 
 
+def _share(threads: int) -> tuple[int, int]:
+    """Return how many callers there may be at once, and the threads that work for each, itself included.
+
+    Callers side by side lose nothing to waiting for each other; a single clip on a large machine wants help.
+    """
+    at_once = math.isqrt(2 * threads)
+    return at_once, threads - at_once + 1  # the helpers are the session's: all callers share them
+
+
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) - 1)
+    options.intra_op_num_threads = threads
     # Spinning workers starve the receiver and the decoder on a small machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -85,6 +85,10 @@ class FallingBackEngine:
     def identity(self) -> EngineIdentity:
         return self._engine.identity
 
+    @property
+    def at_once(self) -> int:
+        return 1  # as the GPU; going over to the CPU is not made for two
+
     def run(self, batch: Batch) -> Batch:
         """Return the logits of `batch`, from the GPU as long as it works; raises EngineError."""
         try:

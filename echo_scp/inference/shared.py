@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -24,14 +25,16 @@ class _Request:
 class SharedEngine:
     """An engine, safe to use from any thread, that takes the oldest waiting requests up to `batch_frames` at once.
 
-    It has no thread of its own: whoever has the turn serves everybody who waits, itself among them.
+    It has no thread of its own: whoever has a turn serves everybody who waits, itself among them. There are as many
+    turns as the engine takes threads at once.
     """
 
     def __init__(self, engine: Engine, batch_frames: int) -> None:
         self._engine = engine
         self._batch_frames = batch_frames
-        self._turn = threading.Lock()
-        self._waiting: deque[_Request] = deque()  # anybody appends; only who has the turn takes away
+        self._turns = threading.Semaphore(engine.at_once)
+        self._waiting: deque[_Request] = deque()
+        self._taking = threading.Lock()  # anybody appends to what waits; one at a time takes away
 
     @property
     def manifest(self) -> Manifest:
@@ -41,27 +44,34 @@ class SharedEngine:
     def identity(self) -> EngineIdentity:
         return self._engine.identity
 
+    @property
+    def at_once(self) -> int:
+        return self._engine.at_once
+
     def run(self, batch: Batch) -> Batch:
         """Return the logits of `batch`; raises what the engine raises for it."""
         request = _Request(batch)
         self._waiting.append(request)
-        with self._turn:
-            while not request.answer.done():
-                self._serve(self._take())
-        return request.answer.result()
+        with self._turns:
+            while not request.answer.done() and (taken := self._take()):
+                self._serve(taken)
+        return request.answer.result()  # when nothing waits, it is in the hands of another who had a turn
 
     def close(self) -> None:
-        """Close the engine."""
-        with self._turn:
+        """Close the engine when the last thread has left it."""
+        with ExitStack() as all_turns:
+            for _ in range(self._engine.at_once):
+                all_turns.enter_context(self._turns)
             self._engine.close()
 
     def _take(self) -> list[_Request]:
-        """Return the oldest requests that fit together; at least one."""
-        taken = [self._waiting.popleft()]
-        frames = len(taken[0].batch)
-        while self._waiting and frames + len(self._waiting[0].batch) <= self._batch_frames:
-            taken.append(self._waiting.popleft())
-            frames += len(taken[-1].batch)
+        """Return the oldest requests that fit together; at least one if there is any."""
+        taken: list[_Request] = []
+        frames = 0
+        with self._taking:
+            while self._waiting and (not taken or frames + len(self._waiting[0].batch) <= self._batch_frames):
+                taken.append(self._waiting.popleft())
+                frames += len(taken[-1].batch)
         return taken
 
     def _serve(self, requests: list[_Request]) -> None:

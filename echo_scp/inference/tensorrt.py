@@ -45,6 +45,10 @@ class TensorRtEngine:
     def identity(self) -> EngineIdentity:
         return self._identity
 
+    @property
+    def at_once(self) -> int:
+        return 1  # a plan's context, its graphs and buffers are not made for two
+
     def run(self, batch: Batch) -> Batch:
         """Return logits (N, K, ...) for float32 `batch` (N, ...); raises EngineError."""
         check_batch(self._manifest, batch)

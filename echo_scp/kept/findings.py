@@ -63,7 +63,7 @@ class Findings:
             f"{_FORMAT} {__version__}",
             instance.sop_instance_uid,
             _file_sha256(instance.path),
-            *(f"{engine.name} {engine.version} {engine.sha256}" for engine in engines),
+            *(engine.fingerprint for engine in engines),
             *self._settings,
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -27,7 +27,7 @@ def input_fingerprint(study: StudyAnalysis) -> str:
     Study, instances, engines, software version, and the settings that can change a number.
     """
     instances = sorted(analysis.instance.sop_instance_uid for analysis in study.clips)
-    engines = sorted(f"{engine.name} {engine.version} {engine.sha256}" for engine in study.engines)
+    engines = sorted(engine.fingerprint for engine in study.engines)
     groups = ([study.study_instance_uid], instances, engines, [__version__, study.settings])
     return _digest(_digest(group).hex() for group in groups).hex()
 

@@ -78,6 +78,10 @@ class TimedEngine:
     def identity(self) -> EngineIdentity:
         return self._engine.identity
 
+    @property
+    def at_once(self) -> int:
+        return self._engine.at_once
+
     def run(self, batch: Batch) -> Batch:
         start = time.perf_counter()
         try:

@@ -32,6 +32,10 @@ class OpenVinoEngine:
     def identity(self) -> EngineIdentity:
         return self._manifest.identity(self._precision)
 
+    @property
+    def at_once(self) -> int:
+        return 1  # its request has one set of buffers
+
     def run(self, batch: Batch) -> Batch:
         (logits,) = self._request.infer({self._manifest.input.tensor: batch}).values()
         return np.array(logits, dtype=np.float32)

@@ -110,6 +110,10 @@ class TimedEngine:
     def identity(self) -> EngineIdentity:
         return self._engine.identity
 
+    @property
+    def at_once(self) -> int:
+        return self._engine.at_once
+
     def run(self, batch: Batch) -> Batch:
         return self._clock.run(self._engine, batch)
 

@@ -22,7 +22,9 @@ _STRUCTURES = (("lv", "LV cavity"), ("myocardium", "LV myocardium"), ("la", "lef
 _USE = """## Use
 
 Research. Not a medical device; a physician decides. Weights: {licence}, because CAMUS is; non-commercial.
-Artefact sha256 `{sha256}`, trained by `{script}` with seed {seed}.
+Trained by `{script}` with seed {seed}. sha256 of each artefact:
+
+{artefacts}
 """
 _CAMUS = """CAMUS: S. Leclerc et al., "Deep Learning for Segmentation using an Open Large-Scale Dataset in 2D
 Echocardiography", IEEE Transactions on Medical Imaging 38(9), 2019; CC BY-NC-SA 4.0."""
@@ -138,8 +140,12 @@ def view_card(manifest: Manifest) -> str:
 def _use(manifest: Manifest) -> str:
     training = manifest.training
     return _USE.format(
-        licence=manifest.licence, sha256=manifest.artefacts["fp32"].sha256, script=training.script, seed=training.seed
+        licence=manifest.licence, script=training.script, seed=training.seed, artefacts=_artefacts(manifest)
     )
+
+
+def _artefacts(manifest: Manifest) -> str:
+    return "\n".join(f"- {precision}: `{artefact.sha256}`" for precision, artefact in manifest.artefacts.items())
 
 
 def _dice_table(metrics: Mapping[str, float]) -> str:

@@ -95,6 +95,18 @@ def test_an_engine_may_go_from_thread_to_thread(load, manifest):
     assert np.allclose(here, there, atol=1e-3)
 
 
+def test_as_many_threads_as_it_takes_get_the_answers_of_one(load, manifest):
+    """Clips side by side change no number."""
+    engine = load(manifest)
+    batches = [make_batch(manifest, count) for count in (1, 2, 3, 2)]
+    expected = [engine.run(batch) for batch in batches]
+
+    with ThreadPoolExecutor(engine.at_once) as pool:
+        answers = list(pool.map(engine.run, batches))
+
+    assert all(np.array_equal(answer, one) for answer, one in zip(answers, expected, strict=True))
+
+
 def test_two_engines_work_beside_each_other(load, manifest):
     """A study needs several."""
     batch = make_batch(manifest, 2)

@@ -38,8 +38,9 @@ def make_manifest(task: str, size: int = 32, **changes: object) -> Manifest:
 class FakeEngine:
     """Answers with `answer(batch)` and remembers the batches."""
 
-    def __init__(self, manifest: Manifest, answer: Callable[[Batch], Batch]) -> None:
+    def __init__(self, manifest: Manifest, answer: Callable[[Batch], Batch], at_once: int = 1) -> None:
         self.manifest = manifest
+        self.at_once = at_once
         self.batches: list[Batch] = []
         self._answer = answer
 

@@ -18,9 +18,10 @@ ENGINES = (EngineIdentity("view", "1.0.0", "aa" * 32), EngineIdentity("lv-apical
         (("a", "b", "c"), ENGINES, "{}"),
         (("a", "c"), ENGINES, "{}"),
         (("a", "b"), (ENGINES[0], replace(ENGINES[1], sha256="cc" * 32)), "{}"),
+        (("a", "b"), (ENGINES[0], replace(ENGINES[1], usage_sha256="cc" * 32)), "{}"),
         (("a", "b"), ENGINES, '{"stress":true}'),
     ],
-    ids=["late instance", "other bytes", "other engine", "other settings"],
+    ids=["late instance", "other bytes", "other engine", "other use", "other settings"],
 )
 def test_whatever_can_change_a_number_makes_a_new_revision(digests, engines, settings):
     """The study is not "unchanged" then."""

@@ -8,7 +8,6 @@ import pytest
 
 from echo_scp.errors import ManifestError
 from echo_scp.inference.manifest import read_manifest
-from echo_scp.model import EngineIdentity
 
 ARTEFACT = b"weights"
 TEXT = f"""\
@@ -50,9 +49,25 @@ def test_a_complete_folder_is_read(tmp_path):
     """Name, hash and labels are there for the reports."""
     manifest = read_manifest(make_folder(tmp_path))
 
-    assert manifest.identity("fp32") == EngineIdentity("mine", "1.0.0", hashlib.sha256(ARTEFACT).hexdigest())
+    identity = manifest.identity("fp32")
+    assert (identity.name, identity.version) == ("mine", "1.0.0")
+    assert identity.sha256 == hashlib.sha256(ARTEFACT).hexdigest()
     assert manifest.output.labels == ("A4C", "other")
     assert manifest.metrics == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [("threshold = 0.5", "threshold = 0.6", True), ("accuracy = 0.5", "accuracy = 0.6", False)],
+    ids=["how it is used", "what was measured of it"],
+)
+def test_another_use_of_the_same_weights_is_another_engine(tmp_path, old, new, changes):
+    """What a number depends on tells engines apart; what is only told of them does not."""
+    before = read_manifest(make_folder(tmp_path)).identity("fp32")
+
+    after = read_manifest(make_folder(tmp_path, TEXT.replace(old, new))).identity("fp32")
+
+    assert (after.fingerprint != before.fingerprint) is changes
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ def numbered(numbers):
     return np.array(numbers, dtype=np.float32).reshape(-1, 1, 1, 1)
 
 
-def make_engine(answer=lambda batch: batch * 2):
-    return FakeEngine(make_manifest("segmentation"), answer)
+def make_engine(answer=lambda batch: batch * 2, at_once=1):
+    return FakeEngine(make_manifest("segmentation"), answer, at_once)
 
 
 class Gate:
@@ -89,23 +89,27 @@ def test_only_who_is_to_blame_gets_the_error():
     assert all(np.array_equal(answers[index], requests[index] * 2) for index in kept)
 
 
-def test_one_thread_at_a_time_is_in_the_engine():
-    """A GPU's context and a plan are not made for two."""
-    inside, most = 0, 0
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_as_many_threads_are_in_the_engine_as_it_takes(at_once):
+    """A GPU's context and a plan are not made for two; a processor's cores are."""
+    inside, most, lock = 0, 0, threading.Lock()
 
     def answer(batch):
         nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        threading.Event().wait(0.001)
-        inside -= 1
-        return batch
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        threading.Event().wait(0.002)
+        with lock:
+            inside -= 1
+        return batch * 2
 
-    shared = SharedEngine(make_engine(answer), 2)
+    shared = SharedEngine(make_engine(answer, at_once), 2)
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda number: shared.run(numbered([number, number])), range(30)))
+        answers = list(pool.map(lambda number: shared.run(numbered([number, number])), range(60)))
 
-    assert most == 1
+    assert most == at_once
+    assert [answer.ravel().tolist() for answer in answers] == [[2 * number] * 2 for number in range(60)]
 
 
 def test_the_engine_behind_it_shows_through():

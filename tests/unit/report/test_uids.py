@@ -63,10 +63,11 @@ def test_the_order_in_which_instances_arrived_does_not_matter() -> None:
         {"clips": (make_clip_analysis(), make_refused_analysis())},
         {"engines": (*ENGINES[:1], replace(ENGINES[1], sha256="ef" * 32))},
         {"engines": (*ENGINES[:1], EngineIdentity("lv-apical", "1.3.0", ENGINES[1].sha256))},
+        {"engines": (*ENGINES[:1], replace(ENGINES[1], usage_sha256="ef" * 32))},
         {"study_instance_uid": "1.2.3"},
         {"settings": '{"minimum_frames":12}'},
     ],
-    ids=["late instance", "other artefact", "other version", "other study", "other settings"],
+    ids=["late instance", "other artefact", "other version", "other use", "other study", "other settings"],
 )
 def test_other_inputs_give_other_uids(changes: dict[str, object]) -> None:
     """A late clip or a new engine makes new objects."""
