@@ -56,22 +56,17 @@ class Clerk:
 
     def __init__(
         self,
-        config: Config,
         spool: Spool,
         database: Database,
-        report: Report,
         calling_ae_titles: Callable[[], Iterable[str]] = frozenset,
     ) -> None:
-        """`report` tells a peer on an association of our own; `calling_ae_titles` says whose associations are open."""
-        self._config = config
+        """`calling_ae_titles` says whose associations are open."""
         self._spool = spool
         self._database = database
-        self._report = report
         self._calling_ae_titles = calling_ae_titles
         self._commitments = CommitmentDesk(spool)
         self._steps = StepDesk(spool)
         self._known_steps: dict[Path, int] = {}
-        self._next_try: dict[str, float] = {}
 
     def work(self, now: float) -> None:
         """Do all that can be done now (seconds since 1970). Raises DatabaseUnavailableError, StorageError."""
@@ -79,9 +74,6 @@ class Clerk:
         self._hold_studies()
         for request in self._commitments.requests():
             self._resolve(request, now)
-        for name in self._commitments.answered():
-            if self._next_try.get(name, 0) <= now:
-                self._tell(name, now)
 
     def _take_up_steps(self, now: float) -> None:
         for path, changed_ns in self._steps.files():
@@ -144,27 +136,38 @@ class Clerk:
         ready = self._spool.ready()
         return bool(ready) and ready[0].stat().st_mtime <= requested_at
 
-    def _tell(self, name: str, now: float) -> None:
-        """Send an answer that the association that asked did not get across."""
-        taken = self._commitments.take(name)
-        if taken is None:
-            return
+
+class Reporter:
+    """Tells machines of commitments that the association that asked did not get across. Used by one thread."""
+
+    def __init__(self, config: Config, spool: Spool, report: Report) -> None:
+        """`report` tells a peer on an association of our own."""
+        self._config = config
+        self._report = report
+        self._commitments = CommitmentDesk(spool)
+        self._next_try: dict[str, float] = {}  # by calling AE title: a machine that is away is away for all it asked
+
+    def work(self, now: float) -> None:
+        """Try what is due (seconds since 1970). Takes as long as the machines do."""
+        for name in self._commitments.answered():
+            taken = self._commitments.take(name)
+            if taken is None:  # its own association is telling it
+                continue
+            title = taken.answer.request.calling_ae_title
+            if now - taken.answer.answered_at < SAME_ASSOCIATION_S or now < self._next_try.get(title, 0):
+                taken.release()
+            else:
+                self._tell(taken, now)
+
+    def _tell(self, taken: Taken, now: float) -> None:
         request = taken.answer.request
-        if now - taken.answer.answered_at < SAME_ASSOCIATION_S:
-            taken.release()
-            return
-        self._next_try[name] = now + REPORT_RETRY_S
         place = self._place(request.calling_ae_title)
         if place is not None and self._report(taken.answer, *place, self._config.deliver.timeout_s):
             taken.done()
-            del self._next_try[name]
             log.info("commitment.reported", transaction_uid=request.transaction_uid, association="new")
-        else:
-            self._put_off(taken, now, "unreachable" if place else "no host is configured for it")
-
-    @staticmethod
-    def _put_off(taken: Taken, now: float, why: str) -> None:
-        request = taken.answer.request
+            return
+        self._next_try[request.calling_ae_title] = now + REPORT_RETRY_S
+        why = "unreachable" if place else "no host is configured for it"
         told = {"transaction_uid": request.transaction_uid, "calling_ae_title": request.calling_ae_title, "detail": why}
         if now - taken.answer.answered_at > REPORT_FOR_S:
             taken.done()
@@ -184,12 +187,12 @@ class Clerk:
 
 
 class ClerkThread:
-    """Runs a Clerk, again and again."""
+    """Has a Clerk or a Reporter work, again and again: a thread each, for who reports waits for machines."""
 
-    def __init__(self, clerk: Clerk) -> None:
+    def __init__(self, clerk: Clerk | Reporter) -> None:
         self._clerk = clerk
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=type(clerk).__name__.lower(), daemon=True)
 
     def start(self) -> None:
         """Begin with what an earlier run left."""

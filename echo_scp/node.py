@@ -22,7 +22,7 @@ from types import FrameType
 import structlog
 
 from echo_scp import __version__, logs, metrics
-from echo_scp.clerk import Clerk, ClerkThread
+from echo_scp.clerk import Clerk, ClerkThread, Reporter
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, migrate
 from echo_scp.database.embedded import embedded_server
@@ -97,9 +97,13 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         spooled.target = indexer.wake
         indexer.start()
         stack.callback(indexer.stop)
-        clerk = ClerkThread(Clerk(config, spool, database, send_event_report, receivers.calling_ae_titles))
-        clerk.start()
-        stack.callback(clerk.stop)
+        for clerk in (
+            Clerk(spool, database, receivers.calling_ae_titles),
+            Reporter(config, spool, send_event_report),
+        ):
+            thread = ClerkThread(clerk)
+            thread.start()
+            stack.callback(thread.stop)
         worker = WorkerProcess(config, url)
         worker.start()
         stack.callback(worker.stop)

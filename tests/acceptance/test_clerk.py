@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from echo_scp import clerk as clerk_module
-from echo_scp.clerk import Clerk
+from echo_scp.clerk import Clerk, Reporter
 from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
 from echo_scp.completeness import StepState
 from echo_scp.config import Config
@@ -77,7 +77,13 @@ class Site:
         self.is_machine_there = True
         self.titles: frozenset[str] = frozenset()
         self.study = f"2.25.{uuid4().int}"
-        self.clerk = Clerk(self.config, self.spool, database, self._report, lambda: self.titles)
+        self.clerk = Clerk(self.spool, database, lambda: self.titles)
+        self.reporter = Reporter(self.config, self.spool, self._report)
+
+    def work(self, now: float) -> None:
+        """Let both threads of the node do what they can."""
+        self.clerk.work(now)
+        self.reporter.work(now)
 
     def receive(self, *numbers: int) -> list[str]:
         """Spool and index instances; return their UIDs."""
@@ -138,7 +144,7 @@ def test_what_has_its_row_and_its_file_is_committed(site):
     """And nothing else is said."""
     site.ask(*site.receive(1, 2))
 
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     answer = site.answer()
     assert answer is not None
@@ -153,10 +159,10 @@ def test_what_is_only_in_the_spool_is_waited_for(site):
     spool_file(site.spool, path)
     site.ask(f"{site.study}.1", f"{site.study}.2", age_s=-1)
 
-    site.clerk.work(time.time() + clerk_module.MISSING_GRACE_S + 2)
+    site.work(time.time() + clerk_module.MISSING_GRACE_S + 2)
     meanwhile = site.answer()
     Indexer(site.spool, site.database, lambda _: None).index_all()
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     answer = site.answer()
     assert meanwhile is None
@@ -169,9 +175,9 @@ def test_what_never_came_is_said_to_have_failed_after_a_while(site):
     (uid,) = site.receive(1)
     site.ask(uid, f"{site.study}.2")
 
-    site.clerk.work(time.time())
+    site.work(time.time())
     at_once = site.answer()
-    site.clerk.work(time.time() + clerk_module.MISSING_GRACE_S)
+    site.work(time.time() + clerk_module.MISSING_GRACE_S)
 
     answer = site.answer()
     assert at_once is None
@@ -187,7 +193,7 @@ def test_a_row_whose_file_is_gone_is_not_committed(site):
     next(site.config.data_folder.glob(f"store/*/*/{uid}-*.dcm")).unlink()
     site.ask(uid)
 
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     answer = site.answer()
     assert answer is not None
@@ -199,7 +205,7 @@ def test_another_class_than_was_stored_is_a_conflict(site):
     (uid,) = site.receive(1)
     site.commitments.ask(CommitmentRequest("1.2", "CART", "ECHO_SCP", (Reference("1.2.3", uid),), time.time()))
 
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     answer = site.answer()
     assert answer is not None
@@ -213,14 +219,14 @@ def test_an_answer_goes_to_the_machine_s_own_port_when_its_association_is_gone(t
     site.ask(*site.receive(1))
     now = time.time()
 
-    site.clerk.work(now)
-    site.clerk.work(now + 1)
+    site.work(now)
+    site.work(now + 1)
     at_once = list(site.reported)
-    site.clerk.work(now + clerk_module.SAME_ASSOCIATION_S)
-    site.clerk.work(now + clerk_module.SAME_ASSOCIATION_S + 1)
+    site.work(now + clerk_module.SAME_ASSOCIATION_S)
+    site.work(now + clerk_module.SAME_ASSOCIATION_S + 1)
     tries = [(host, port) for _, host, port in site.reported]
     site.is_machine_there = True
-    site.clerk.work(now + clerk_module.SAME_ASSOCIATION_S + clerk_module.REPORT_RETRY_S)
+    site.work(now + clerk_module.SAME_ASSOCIATION_S + clerk_module.REPORT_RETRY_S)
 
     assert at_once == []
     assert tries == [("10.1.2.3", 1104)]
@@ -228,15 +234,32 @@ def test_an_answer_goes_to_the_machine_s_own_port_when_its_association_is_gone(t
     assert site.answer() is None
 
 
+def test_a_machine_that_is_away_is_asked_once_for_all_its_answers(tmp_path, database):
+    """Its time-outs must not add up."""
+    site = make_site(tmp_path, database, report_host="10.1.2.3")
+    site.is_machine_there = False
+    (uid,) = site.receive(1)
+    now = time.time()
+    for number in range(5):
+        reference = Reference(site.sop_class_uid(), uid)
+        site.commitments.ask(CommitmentRequest(f"1.2.{number}", "CART", "ECHO_SCP", (reference,), now))
+    site.work(now)
+
+    site.work(now + clerk_module.SAME_ASSOCIATION_S)
+
+    assert len(site.reported) == 1
+    assert len(site.commitments.answered()) == 5
+
+
 def test_an_answer_that_nobody_takes_is_given_up_at_last(site):
     """No host is known for it."""
     site.ask(*site.receive(1))
     now = time.time()
-    site.clerk.work(now)
+    site.work(now)
 
-    site.clerk.work(now + clerk_module.SAME_ASSOCIATION_S)
+    site.work(now + clerk_module.SAME_ASSOCIATION_S)
     kept = site.answer()
-    site.clerk.work(now + clerk_module.REPORT_FOR_S + 1)
+    site.work(now + clerk_module.REPORT_FOR_S + 1)
 
     assert kept is not None
     assert site.reported == []
@@ -246,10 +269,10 @@ def test_an_answer_that_nobody_takes_is_given_up_at_last(site):
 def test_a_crash_between_answer_and_request_answers_again(site):
     """The request is there until its answer is durable; a second answer replaces the first."""
     request = site.ask(*site.receive(1))
-    site.clerk.work(time.time())
+    site.work(time.time())
     site.commitments.ask(request)
 
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     assert len(site.commitments.answered()) == 1
 
@@ -277,10 +300,10 @@ def test_a_step_tells_when_all_is_here(tmp_path, database):
     site = Site(tmp_path, database, study={"quiet_period_s": QUIET_PERIOD_S, "settle_s": 0})
     site.steps.create(ProcedureStep(f"{site.study}.9", StepState.IN_PROGRESS, (site.study,), ()))
     uids = site.receive(1, 2)
-    site.clerk.work(time.time())
+    site.work(time.time())
     in_progress = site.seconds_until_complete()
     site.steps.change(f"{site.study}.9", StepChange(StepState.COMPLETED, (*uids, f"{site.study}.3")))
-    site.clerk.work(time.time())
+    site.work(time.time())
     incomplete = site.seconds_until_complete()
     site.receive(3)
     complete = site.seconds_until_complete()
@@ -296,7 +319,7 @@ def test_a_step_hastens_the_job_that_waits(site, url):
     with JobQueue(url) as queue:
         queue.schedule_analysis(site.study, QUIET_PERIOD_S)
     site.steps.create(ProcedureStep(f"{site.study}.9", StepState.IN_PROGRESS, (site.study,), (uid,)))
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     with psycopg.connect(url) as connection:
         row = connection.execute(
@@ -317,10 +340,10 @@ def test_commitment_of_all_that_is_here_is_believed_of_a_machine_that_asks_once(
         )
         uids = site.receive(1, 2)
         site.ask(uids[0])
-        site.clerk.work(time.time())
+        site.work(time.time())
         waits[name, "part"] = site.seconds_until_complete()
         site.ask(*uids)
-        site.clerk.work(time.time())
+        site.work(time.time())
         waits[name, "all"] = site.seconds_until_complete()
         site.receive(3)
         waits[name, "more"] = site.seconds_until_complete()
@@ -339,7 +362,7 @@ def test_an_open_association_holds_the_study_it_brought_last(tmp_path, database)
     site.study = f"2.25.{uuid4().int}"
     site.receive(1)
     site.titles = frozenset({"CART"})
-    site.clerk.work(time.time())
+    site.work(time.time())
     waits = [site.seconds_until_complete()]
     site.study = earlier
     waits.append(site.seconds_until_complete())
@@ -352,9 +375,9 @@ def test_steps_are_taken_up_once_and_forgotten_after_a_week(site):
     """The table keeps them; a file that cannot be read stops nobody."""
     site.steps.create(ProcedureStep("1.2.8", StepState.IN_PROGRESS, (site.study,), ()))
     (site.spool.steps_folder / "broken.step").write_text("{")
-    site.clerk.work(time.time())
+    site.work(time.time())
     os.utime(site.spool.step_path("1.2.8"), (0, 0))
-    site.clerk.work(time.time())
+    site.work(time.time())
 
     with site.database.transaction() as transaction:
         rows = transaction.rows("study_steps", study_instance_uid=site.study)
