@@ -103,6 +103,10 @@ class Peer(_Section):
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     certificates: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     maximum_associations: int | None = Field(None, ge=1, le=1000)
+    quiet_period_s: float | None = Field(None, ge=0, le=86400)
+    commits_per_study: bool = False
+    report_host: str | None = Field(None, min_length=1)
+    report_port: Port = 104
 
 
 class ReceiveConfig(_Section):
@@ -136,6 +140,8 @@ class StudyConfig(_Section):
     """When a study is complete."""
 
     quiet_period_s: float = Field(30, ge=0, le=86400)
+    settle_s: float = Field(5, ge=0, le=3600)
+    longest_wait_s: float = Field(3600, ge=0, le=86400)
 
 
 class DatabaseConfig(_Section):

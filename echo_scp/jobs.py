@@ -20,6 +20,7 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 from echo_scp import __version__
+from echo_scp.completeness import Patience, StepEvidence, StepState, StudyEvidence, seconds_until_complete
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.database.results import store_analysis
@@ -159,13 +160,10 @@ class Work:
         One transaction that holds the study's row: an instance indexed meanwhile is in the inputs, or makes a new run.
         """
         with self._database.transaction() as transaction:
-            row = transaction.row(
-                "seconds_until_complete", study_instance_uid=uid, quiet_period_s=self._config.study.quiet_period_s
-            )
+            wait_s = self._seconds_until_complete(transaction, uid)
             inputs = transaction.rows("study_inputs", study_instance_uid=uid)
-            if row is None or not inputs:
+            if wait_s is None or not inputs:
                 return None
-            wait_s = cast(float, row[0])
             if wait_s > 0:
                 self._queue.schedule_analysis(uid, wait_s)
                 return None
@@ -188,6 +186,32 @@ class Work:
             paths = tuple(Path(str(row[0])) for row in inputs)
             predecessor = _predecessor(transaction, uid, revision - 1)
             return _Run(cast(int, begun[0]), revision, cast(datetime, begun[1]), paths, predecessor)
+
+    def _seconds_until_complete(self, transaction: Transaction, uid: str) -> float | None:
+        """Return how long to wait for more of a study; None when there is no such study. Holds its row."""
+        row = transaction.row("study_evidence", study_instance_uid=uid)
+        if row is None:
+            return None
+        steps = tuple(
+            StepEvidence(StepState(str(state)), cast(int, named), cast(int, missing))
+            for state, named, missing in transaction.rows("study_steps", study_instance_uid=uid)
+        )
+        evidence = StudyEvidence(
+            cast(float, row[0]), steps, is_committed=bool(row[1]), is_association_open=bool(row[2])
+        )
+        return seconds_until_complete(evidence, self._patience(str(row[3])))
+
+    def _patience(self, calling_ae_title: str) -> Patience:
+        """Return how long to wait for whoever sent the last instance."""
+        study = self._config.study
+        peers = [peer for peer in self._config.receive.peers if peer.ae_title == calling_ae_title]
+        quiet_periods = [peer.quiet_period_s for peer in peers if peer.quiet_period_s is not None]
+        return Patience(
+            max(quiet_periods, default=study.quiet_period_s),
+            study.settle_s,
+            study.longest_wait_s,
+            trusts_commitment=bool(peers) and all(peer.commits_per_study for peer in peers),
+        )
 
     def _run(self, uid: str, run: _Run) -> None:
         revision, started_at = run.revision, run.started_at

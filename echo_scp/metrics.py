@@ -80,6 +80,11 @@ ASSOCIATIONS = Counter(
     "Incoming associations by what happened to them: accepted, rejected, released, aborted.",
     ("outcome",),
 )
+COMMITMENTS = Counter(
+    "echo_scp_commitments_total",
+    "Instances for which storage commitment was answered, by outcome: committed, failed.",
+    ("outcome",),
+)
 SPOOL_BACKLOG = Gauge("echo_scp_spool_backlog_files", "Acknowledged instances that are not indexed yet.")
 STUDIES = Gauge("echo_scp_studies", "Studies by state.", ("state",))
 STAGE_DURATION = Histogram(
@@ -127,6 +132,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     INSTANCES_RECEIVED,
     RECEIVED_BYTES,
     ASSOCIATIONS,
+    COMMITMENTS,
     SPOOL_BACKLOG,
     STUDIES,
     STAGE_DURATION,

@@ -1,7 +1,7 @@
 """The composition root: configuration in, running node out. Owns processes, threads, signals and the stop order.
 
-Started in this order, stopped in the reverse: receiver processes (they need only the spool), database, indexer, worker
-process, web.
+Started in this order, stopped in the reverse: receiver processes (they need only the spool), database, indexer, clerk,
+worker process, web.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from types import FrameType
 import structlog
 
 from echo_scp import __version__, logs, metrics
+from echo_scp.clerk import Clerk, ClerkThread, Reporter
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, migrate
 from echo_scp.database.embedded import embedded_server
@@ -30,6 +31,7 @@ from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
+from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
 from echo_scp.web.app import WebThread, build_app
@@ -96,6 +98,13 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         spooled.target = indexer.wake
         indexer.start()
         stack.callback(indexer.stop)
+        for clerk in (
+            Clerk(spool, database, receivers.calling_ae_titles),
+            Reporter(config, spool, send_event_report),
+        ):
+            thread = ClerkThread(clerk)
+            thread.start()
+            stack.callback(thread.stop)
         worker = WorkerProcess(config, url)
         worker.start()
         stack.callback(worker.stop)

@@ -4,6 +4,8 @@
     spool/ready      acknowledged objects that the indexer has not taken up
     store            <study>/<series>/<instance>-<digest>.dcm
     quarantine       spooled files that cannot be placed in a study, with their reason; never deleted
+    commitment       requests for storage commitment, and answers that their peers have not confirmed
+    steps            performed procedure steps (MPPS) as machines told of them last
     results          <study>/<revision>/
     kept             what was found in single clips, for the next revision of their study; may be deleted at any time
 
@@ -127,11 +129,14 @@ class Spool:
         self._store = data_folder / "store"
         self._quarantine = data_folder / "quarantine"
         self._results = data_folder / "results"
+        self._commitments = data_folder / "commitment"
+        self._steps = data_folder / "steps"
         self._kept = data_folder / "kept"
         self._reserve_bytes = reserve_disk_mb * 1024 * 1024
         with _storage_errors():
             data_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-            for folder in (self._incoming, self._ready, self._store, self._quarantine, self._results):
+            notes = (self._commitments, self._steps)
+            for folder in (self._incoming, self._ready, self._store, self._quarantine, self._results, *notes):
                 _make_folder(folder, data_folder)
             self._sweep()
 
@@ -219,6 +224,28 @@ class Spool:
     def kept_folder(self) -> Path:
         """The folder of what was found in single clips; made by who writes there."""
         return self._kept
+
+    @property
+    def commitments_folder(self) -> Path:
+        """The folder of commitment.py."""
+        return self._commitments
+
+    @property
+    def steps_folder(self) -> Path:
+        """The folder of procedure_step.py."""
+        return self._steps
+
+    def step_path(self, sop_instance_uid: str) -> Path:
+        """Name the file of a procedure step."""
+        return self._steps / f"{_component(sop_instance_uid)}.step"
+
+    def write_note(self, path: Path, content: bytes) -> None:
+        """Write a small file durably, whole or not at all; an earlier one is replaced. Raises StorageError."""
+        self.require_space(len(content))
+        with _storage_errors():
+            with _durable_file(path) as file:
+                file.write(content)
+            _fsync_folder(path.parent)
 
     def write_result(self, path: Path, content: bytes) -> None:
         """Write a result object durably, whole or not at all; an earlier one is replaced. Raises StorageError."""

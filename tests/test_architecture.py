@@ -31,9 +31,10 @@ LAYERS: tuple[frozenset[str], ...] = (
             "phantom",
         }
     ),
-    frozenset({"kept", "schedule"}),
+    frozenset({"kept", "schedule", "completeness"}),
+    frozenset({"commitment", "procedure_step"}),
     frozenset({"pipeline", "imports", "outbox"}),
-    frozenset({"receive", "jobs", "index", "folder", "web"}),
+    frozenset({"receive", "jobs", "index", "clerk", "folder", "web"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
     frozenset({"tables", "progress", "doctor", "inquiry"}),

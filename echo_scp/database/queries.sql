@@ -33,9 +33,55 @@ WHERE study_instance_uid = %(study_instance_uid)s;
 -- name: insert_quarantined_file
 INSERT INTO quarantined_file (path, detail) VALUES (%(path)s, %(detail)s) ON CONFLICT (path) DO NOTHING;
 
--- name: seconds_until_complete
-SELECT %(quiet_period_s)s - extract(epoch FROM now() - quiet_since)::double precision
+-- name: study_evidence
+SELECT
+    extract(epoch FROM clock_timestamp() - quiet_since)::double precision,
+    coalesce(committed_at > quiet_since, false),
+    coalesce(held_until > clock_timestamp(), false),
+    coalesce((
+        SELECT calling_ae_title FROM instance i
+        WHERE i.study_instance_uid = study.study_instance_uid ORDER BY id DESC LIMIT 1
+    ), '')
 FROM study WHERE study_instance_uid = %(study_instance_uid)s FOR UPDATE;
+
+-- name: study_steps
+SELECT state, cardinality(instance_uids), (
+    SELECT count(*) FROM unnest(instance_uids) AS named (uid)
+    WHERE NOT EXISTS (SELECT FROM instance WHERE sop_instance_uid = named.uid)
+)
+FROM procedure_step WHERE study_instance_uids @> ARRAY[%(study_instance_uid)s];
+
+-- name: upsert_step
+INSERT INTO procedure_step (sop_instance_uid, state, study_instance_uids, instance_uids, changed_at)
+VALUES (
+    %(sop_instance_uid)s, %(state)s, %(study_instance_uids)s, %(instance_uids)s, to_timestamp(%(changed_at_s)s)
+)
+ON CONFLICT (sop_instance_uid) DO UPDATE SET
+    state = excluded.state, study_instance_uids = excluded.study_instance_uids,
+    instance_uids = excluded.instance_uids, changed_at = excluded.changed_at;
+
+-- name: hold_studies
+UPDATE study SET held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE state = 'receiving' AND study_instance_uid IN (
+    SELECT (SELECT study_instance_uid FROM instance WHERE calling_ae_title = title ORDER BY id DESC LIMIT 1)
+    FROM unnest(%(calling_ae_titles)s::text[]) AS title
+);
+
+-- name: stored_instances
+SELECT sop_instance_uid, sop_class_uid, path, study_instance_uid FROM instance
+WHERE sop_instance_uid = ANY(%(sop_instance_uids)s) AND NOT conflicting;
+
+-- name: note_commitment
+UPDATE study SET committed_at = clock_timestamp()
+WHERE study_instance_uid = %(study_instance_uid)s AND NOT EXISTS (
+    SELECT FROM instance i
+    WHERE i.study_instance_uid = study.study_instance_uid AND NOT conflicting
+        AND sop_instance_uid <> ALL(%(sop_instance_uids)s)
+);
+
+-- name: hasten_analysis
+UPDATE procrastinate_jobs SET scheduled_at = now()
+WHERE queueing_lock = 'study:' || %(study_instance_uid)s AND status = 'todo' AND scheduled_at > now();
 
 -- name: study_inputs
 SELECT path, dataset_sha256 FROM instance i

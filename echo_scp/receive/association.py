@@ -8,13 +8,17 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
 from echo_scp import metrics
+from echo_scp.commitment import CommitmentDesk
 from echo_scp.config import ReceiveConfig
+from echo_scp.procedure_step import StepDesk
 from echo_scp.receive.dimse import DimseProvider
 from echo_scp.receive.negotiation import Agreement, RejectionError, negotiate
+from echo_scp.receive.services import Services
 from echo_scp.receive.store import Reception
 from echo_scp.receive.upper_layer import (
     TRANSITIONS,
@@ -32,6 +36,15 @@ from echo_scp.spool import SpooledIdentity
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """Where what a peer sends is kept; `receive` begins an object."""
+
+    receive: Callable[[SpooledIdentity], Reception]
+    commitments: CommitmentDesk
+    steps: StepDesk
+
+
 class Association:
     """What one peer and this node do together."""
 
@@ -40,14 +53,14 @@ class Association:
         connection: socket.socket,
         address: str,
         config: ReceiveConfig,
-        receive: Callable[[SpooledIdentity], Reception],
+        desks: Desks,
         on_end: Callable[[Association], None],
     ) -> None:
-        """Own `connection`; `receive` begins an object; `on_end` is called last, in the association's thread."""
+        """Own `connection`; `on_end` is called last, in the association's thread."""
         self._connection = connection
         self._address = address
         self._config = config
-        self._receive = receive
+        self._desks = desks
         self._on_end = on_end
         self._dimse: DimseProvider | None = None
         self._thread = threading.Thread(target=self._run, name=f"association-{address}", daemon=True)
@@ -112,9 +125,14 @@ class Association:
         return self._exchange(agreement)
 
     def _exchange(self, agreement: Agreement) -> State:
-        self._dimse = DimseProvider(agreement, self._connection.sendall, self._receive)
+        services = Services(agreement, self._desks.commitments, self._desks.steps)
+        self._dimse = DimseProvider(agreement, self._connection.sendall, self._desks.receive, services)
         upper_layer = UpperLayer(
-            self._connection, self._dimse, self._config.maximum_pdu_bytes, self._config.network_timeout_s
+            self._connection,
+            self._dimse,
+            self._config.maximum_pdu_bytes,
+            self._config.network_timeout_s,
+            self._dimse.speak,
         )
         end = Event.ABORT_WANTED
         try:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from echo_scp.receive import services
 from echo_scp.receive.command import C_STORE_RQ, MAXIMUM_COMMAND_BYTES, Command, read_command, store_response
 from echo_scp.receive.negotiation import Agreement
+from echo_scp.receive.services import MAXIMUM_DATA_SET_BYTES, Services
 from echo_scp.receive.status import Status
 from echo_scp.receive.store import Reception
 from echo_scp.receive.upper_layer import ProtocolError, p_data_pdus
@@ -56,12 +56,17 @@ class DimseProvider:
     """Serves the messages of one association. Used by its thread alone; `is_busy` may be read by any."""
 
     def __init__(
-        self, agreement: Agreement, send: Callable[[bytes], None], receive: Callable[[SpooledIdentity], Reception]
+        self,
+        agreement: Agreement,
+        send: Callable[[bytes], None],
+        receive: Callable[[SpooledIdentity], Reception],
+        services: Services,
     ) -> None:
-        """`receive` begins an object; `send` puts PDUs on the wire."""
+        """`receive` begins an object; `send` puts PDUs on the wire; `services` answer all else."""
         self._agreement = agreement
         self._send = send
         self._receive = receive
+        self._services = services
         self._messages: dict[int, _Message] = {}
 
     @property
@@ -98,8 +103,17 @@ class DimseProvider:
             message.body.answered()
             del self._messages[context_id]
 
+    def speak(self) -> bool:
+        """Send what there is to say of our own accord; say whether there may be more soon. Raises OSError."""
+        if not self._services.is_awaiting:
+            return False
+        if reports := self._services.event_reports():
+            self._send(reports)
+        return self._services.is_awaiting
+
     def close(self) -> None:
         """Leave nothing of what did not come to its end."""
+        self._services.close()
         for message in self._messages.values():
             if message.body is not None:
                 message.body.abandon()
@@ -115,7 +129,7 @@ class DimseProvider:
 
     def _body(self, context_id: int, command: Command, encoded: bytes) -> _Body:
         if command.field != C_STORE_RQ:
-            return _Request(context_id, encoded, self._agreement.peer_maximum_pdu_bytes)
+            return _Request(context_id, encoded, self._services)
         reception = None
         if command.has_data_set and command.sop_class_uid and command.sop_instance_uid:
             reception = self._receive(self._identity(context_id, command))
@@ -159,21 +173,21 @@ class _StoreRequest:
 
 
 class _Request:
-    """Any other request, kept in memory."""
+    """Any other message, kept in memory."""
 
-    def __init__(self, context_id: int, command: bytes, maximum_pdu_bytes: int) -> None:
+    def __init__(self, context_id: int, command: bytes, services: Services) -> None:
         self._context_id = context_id
         self._command = command
-        self._maximum_pdu_bytes = maximum_pdu_bytes
+        self._services = services
         self._data_set = bytearray()
 
     def write(self, fragment: memoryview) -> None:
-        if len(self._data_set) + len(fragment) > services.MAXIMUM_DATA_SET_BYTES:
+        if len(self._data_set) + len(fragment) > MAXIMUM_DATA_SET_BYTES:
             raise ProtocolError("the data set of a request is too long")
         self._data_set += fragment
 
     def finish(self) -> bytes:
-        return services.answer(self._context_id, self._command, bytes(self._data_set), self._maximum_pdu_bytes)
+        return self._services.answer(self._context_id, self._command, bytes(self._data_set))
 
     def answered(self) -> None:
         pass

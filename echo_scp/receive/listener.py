@@ -12,10 +12,12 @@ from types import TracebackType
 import structlog
 
 from echo_scp import metrics
+from echo_scp.commitment import CommitmentDesk
 from echo_scp.config import ReceiveConfig
+from echo_scp.procedure_step import StepDesk
 from echo_scp.receive.access import Access, Denied
 from echo_scp.receive.admission import Admission
-from echo_scp.receive.association import Association
+from echo_scp.receive.association import Association, Desks
 from echo_scp.receive.listening import Doors, bind, port_of, stop_accepting
 from echo_scp.receive.negotiation import NO_ROOM, ae_titles, not_recognised
 from echo_scp.receive.seats import Refused, Seats
@@ -31,7 +33,7 @@ _ACCEPT_RETRY_S = 0.1
 
 
 class Listener:
-    """A C-STORE and C-ECHO SCP on a port, on one for TLS, or on both."""
+    """An SCP of storage, verification, storage commitment and MPPS on a port, on one for TLS, or on both."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Listener:
         self._config = config
         self._spool = spool
         self._on_spooled = on_spooled
+        self._desks = Desks(self._receive, CommitmentDesk(spool), StepDesk(spool))
         self._access = Access(config)
         self._shared_doors = doors
         self._shared_seats = seats
@@ -147,11 +150,11 @@ class Listener:
         if isinstance(guest, Denied):
             self._note_rejection(calling, address, f"not recognised: {guest.name.lower()}")
             return not_recognised(guest.value)
-        seat = self._seats.take(guest.key, guest.maximum_associations)
+        seat = self._seats.take(guest.key, guest.maximum_associations, calling)
         if isinstance(seat, Refused):
             self._note_rejection(calling, address, seat.value)
             return NO_ROOM
-        association = Association(connection, address, self._config, self._receive, self._on_end)
+        association = Association(connection, address, self._config, self._desks, self._on_end)
         self._associations[association] = seat
         try:
             association.start(request)

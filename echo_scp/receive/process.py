@@ -16,7 +16,7 @@ from contextlib import suppress
 
 # Nothing here decodes a pixel or draws a table. Without these a process has 25 MB less; pydicom and structlog take a
 # None for "not installed".
-_LEFT_OUT = ("numpy", "PIL", "rich")
+_LEFT_OUT = ("numpy", "PIL", "rich", "greenlet")
 READY, SPOOLED, STOP = b"R", b"S", b"stop\n"
 
 

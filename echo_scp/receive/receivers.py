@@ -84,6 +84,10 @@ class Receivers:
         """Return the numbers of the processes that run."""
         return tuple(self._processes)
 
+    def calling_ae_titles(self) -> frozenset[str]:
+        """Return who has an association at this moment."""
+        return self._seats.calling_ae_titles()
+
     def is_alive(self) -> bool:
         """Tell whether all processes run at this moment."""
         return len(self._processes) == self._settings.receive.processes

@@ -17,7 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-_SEAT = struct.Struct("=I12s")  # process number, 0 when free; digest of the peer's key
+# Process number, 0 when free; digest of the peer's key; its calling AE title.
+_SEAT = struct.Struct("=I12s16s")
+
+
+_FREE = (0, b"", b"")
 
 
 class Refused(Enum):
@@ -38,30 +42,36 @@ class Seats:
         self._table = mmap.mmap(self.descriptor, size)
         self._lock = threading.Lock()  # a lock on the file is the process's, whichever thread holds it
 
-    def take(self, peer_key: str, maximum: int) -> int | Refused:
+    def take(self, peer_key: str, maximum: int, calling_ae_title: str = "") -> int | Refused:
         """Take a seat for a peer that may have `maximum`; return its number, or which limit there is none under."""
         digest = hashlib.sha256(peer_key.encode()).digest()[:12]
         with self._locked():
             seats = list(_SEAT.iter_unpack(self._table))
-            free = next((number for number, (owner, _) in enumerate(seats) if not owner), None)
+            free = next((number for number, (owner, *_) in enumerate(seats) if not owner), None)
             if free is None:
                 return Refused.TOTAL
-            if sum(owner != 0 and peer == digest for owner, peer in seats) >= maximum:
+            if sum(owner != 0 and peer == digest for owner, peer, _ in seats) >= maximum:
                 return Refused.PEER
-            _SEAT.pack_into(self._table, free * _SEAT.size, os.getpid(), digest)
+            _SEAT.pack_into(self._table, free * _SEAT.size, os.getpid(), digest, _title(calling_ae_title))
             return free
 
     def leave(self, seat: int) -> None:
         """Give a seat back."""
         with self._locked():
-            _SEAT.pack_into(self._table, seat * _SEAT.size, 0, b"")
+            _SEAT.pack_into(self._table, seat * _SEAT.size, *_FREE)
 
     def vacate(self, process_id: int) -> None:
         """Give back the seats of a process that ended."""
         with self._locked():
-            for number, (owner, _) in enumerate(list(_SEAT.iter_unpack(self._table))):
+            for number, (owner, *_) in enumerate(list(_SEAT.iter_unpack(self._table))):
                 if owner == process_id:
-                    _SEAT.pack_into(self._table, number * _SEAT.size, 0, b"")
+                    _SEAT.pack_into(self._table, number * _SEAT.size, *_FREE)
+
+    def calling_ae_titles(self) -> frozenset[str]:
+        """Return who has an association at this moment."""
+        with self._locked():
+            seats = list(_SEAT.iter_unpack(self._table))
+        return frozenset(title.rstrip(b"\0").decode("ascii", "replace") for owner, _, title in seats if owner)
 
     def close(self) -> None:
         """Forget the table; it lives on in the processes that share it."""
@@ -76,3 +86,7 @@ class Seats:
                 yield
             finally:
                 fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
+
+
+def _title(text: str) -> bytes:
+    return text.encode("ascii", "replace")[:16]

@@ -11,7 +11,9 @@ the peer closes or the timer ends; a second A-ABORT (AA-7) would tell it nothing
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from typing import Protocol
 BUFFER_BYTES = 256 * 1024
 # Some senders count the maximum length without the head of the PDV, some without that of the PDU either.
 LENGTH_TOLERANCE_BYTES = 12
+_POLL_S = 0.1
 _CLOSING_S = 2.0  # how long the ARTIM timer runs in Sta13
 
 PDU_HEAD = struct.Struct(">BxL")  # type, length (PS3.8 9.3.1)
@@ -153,6 +156,7 @@ class _SilentError(Exception):
 class Connection(Protocol):
     """The part of socket.socket that is used here."""
 
+    def fileno(self) -> int: ...
     def recv_into(self, buffer: memoryview, /) -> int: ...
     def sendall(self, data: bytes, /) -> None: ...
     def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
@@ -205,6 +209,14 @@ class Wire:
         """Give the peer its time again."""
         self._deadline = time.monotonic() + self._timeout_s
 
+    def has_input(self, wait_s: float) -> bool:
+        """Wait for input, or for so long; say whether there is any."""
+        if self._start < self._end or (isinstance(self._connection, ssl.SSLSocket) and self._connection.pending()):
+            return True
+        poll = select.poll()  # select() ends at descriptor 1023
+        poll.register(self._connection.fileno(), select.POLLIN)
+        return bool(poll.poll(wait_s * 1000))
+
     def take(self, count: int) -> memoryview:
         """Return exactly `count` bytes, far fewer than the buffer has."""
         while self._end - self._start < count:
@@ -246,11 +258,23 @@ class Wire:
 class UpperLayer:
     """One association of an acceptor, from its accepted request to its end."""
 
-    def __init__(self, connection: Connection, user: ServiceUser, maximum_pdu_bytes: int, timeout_s: float) -> None:
-        """Take over after A-ASSOCIATE-AC was sent; `maximum_pdu_bytes` is what it said."""
+    def __init__(
+        self,
+        connection: Connection,
+        user: ServiceUser,
+        maximum_pdu_bytes: int,
+        timeout_s: float,
+        speak: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take over after A-ASSOCIATE-AC was sent; `maximum_pdu_bytes` is what it said.
+
+        `speak` is called between PDUs: the user sends what it has to say, and says whether to call again soon.
+        """
         self.state = State.ESTABLISHED
         self._connection = connection
         self._user = user
+        self._speak = speak
+        self._timeout_s = timeout_s
         self._wire = Wire(connection, timeout_s)
         self._longest = maximum_pdu_bytes + LENGTH_TOLERANCE_BYTES
         self._reason = AbortReason.NOT_SPECIFIED
@@ -270,6 +294,7 @@ class UpperLayer:
         """Read one PDU and hand on its fragments; return what it was, or what came of it."""
         self._reason = AbortReason.UNEXPECTED_PDU
         try:
+            self._let_speak()
             self._wire.restart_timer()
             kind, length = PDU_HEAD.unpack(self._wire.take(PDU_HEAD.size))
             event = PDU_EVENTS.get(kind)
@@ -285,6 +310,15 @@ class UpperLayer:
             self._reason = AbortReason.UNRECOGNISED_PDU
             return Event.INVALID_PDU
         return event
+
+    def _let_speak(self) -> None:
+        """Let the user speak for as long as it may have something to say and the peer says nothing."""
+        if not self._speak():
+            return
+        deadline = time.monotonic() + self._timeout_s
+        while not self._wire.has_input(_POLL_S) and time.monotonic() < deadline:
+            if not self._speak():
+                return
 
     def _receive_body(self, event: Event | None, length: int) -> None:
         """Read what an event brings with it; of all others the association ends anyway."""

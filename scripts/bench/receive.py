@@ -18,6 +18,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import struct
 import subprocess
@@ -26,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +40,7 @@ US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 US_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 CLIPS, CLIP_BYTES = 80, 2_500_000
 SMALL_OBJECTS, SMALL_BYTES = 500, 10_000
-SILENT = 1000
+SILENT, HALF_OPEN = 1000, 200
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -59,6 +60,7 @@ class Receiver:
 class Running:
     process: subprocess.Popen[bytes]
     port: int
+    folder: Path
 
     def family(self) -> list[int]:
         """Return the receiver's processes, children too."""
@@ -117,15 +119,22 @@ def orthanc() -> Receiver:
 
 def serve(folder: str, port: str, processes: str) -> None:
     """Run the product's receiver processes until SIGTERM, without the rest of the node."""
+    import trustme
+
     from echo_scp import logs
     from echo_scp.config import Config, ReceiveConfig
     from echo_scp.receive.receivers import Receivers
 
     logs.configure("info", "json")
-    receive = ReceiveConfig(address="127.0.0.1", port=int(port), processes=int(processes))
+    tls = {"certificate": f"{folder}/node.pem", "key": f"{folder}/node.key", "port": 0}
+    issued = trustme.CA().issue_cert("node.example")
+    issued.cert_chain_pems[0].write_to_path(tls["certificate"])
+    issued.private_key_pem.write_to_path(tls["key"])
+    receive = ReceiveConfig(address="127.0.0.1", port=int(port), processes=int(processes), tls=tls)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with Receivers(Config(data_folder=Path(folder), receive=receive), lambda: None):
+    with Receivers(Config(data_folder=Path(folder), receive=receive), lambda: None) as receivers:
+        Path(folder, "tls-port").write_text(str(receivers.tls_port))
         stop.wait()
 
 
@@ -140,7 +149,7 @@ def running(receiver: Receiver, root: Path) -> Iterator[Running]:
         process = subprocess.Popen(receiver.command(folder, port), stdout=log, stderr=log, env=environment)
         try:
             wait_for_echo(port, process, folder / "log")
-            yield Running(process, port)
+            yield Running(process, port, folder)
         finally:
             process.terminate()
             process.wait()
@@ -359,12 +368,17 @@ def send_large(port: int, stop: threading.Event) -> None:
 
 
 def bench_silent(bench: Bench) -> None:
-    """C-ECHO on new associations beside connections that say nothing."""
+    """C-ECHO on new associations beside connections that say nothing, and others that stop in their TLS handshake."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, SILENT + 200), hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, SILENT + HALF_OPEN + 200), hard), hard))
+    hello = client_hello()
     with running(echo_scp(1), bench.folder) as target, ExitStack() as peers:
         for _ in range(SILENT):
             peers.enter_context(closing(socket.create_connection(("127.0.0.1", target.port))))
+        tls_port = int((target.folder / "tls-port").read_text())
+        for _ in range(HALF_OPEN):
+            half_open = peers.enter_context(closing(socket.create_connection(("127.0.0.1", tls_port))))
+            half_open.sendall(hello[:-1])
         times = []
         for _ in range(300):
             started = time.perf_counter()
@@ -372,9 +386,34 @@ def bench_silent(bench: Bench) -> None:
                 peer.echo()
             times.append((time.perf_counter() - started) * 1000)
         times.sort()
-        bench.note(f"association and echo beside {SILENT} silent, p50 ms", "echo-scp, 1 process", "raw", times[150])
-        bench.note(f"association and echo beside {SILENT} silent, p99 ms", "echo-scp, 1 process", "raw", times[297])
-        bench.note(f"peak memory with {SILENT} silent, MB", "echo-scp, 1 process", "raw", target.peaks_mb()[1])
+        bench.note(
+            f"association and echo beside {SILENT} silent, {HALF_OPEN} half-open TLS, p50 ms",
+            "echo-scp, 1 process",
+            "raw",
+            times[150],
+        )
+        bench.note(
+            f"association and echo beside {SILENT} silent, {HALF_OPEN} half-open TLS, p99 ms",
+            "echo-scp, 1 process",
+            "raw",
+            times[297],
+        )
+        bench.note(
+            f"peak memory with {SILENT} silent, {HALF_OPEN} half-open TLS, MB",
+            "echo-scp, 1 process",
+            "raw",
+            target.peaks_mb()[1],
+        )
+
+
+def client_hello() -> bytes:
+    """Return the first flight of a TLS handshake."""
+    outgoing = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
 
 
 def bench_memory(bench: Bench) -> None:

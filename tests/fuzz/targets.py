@@ -6,20 +6,29 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
+from pydicom.uid import ExplicitVRLittleEndian
+
+from echo_scp.commitment import CommitmentRequest
+from echo_scp.completeness import StepState
 from echo_scp.decode import read_instance
 from echo_scp.errors import InstanceError, UnindexableFileError
-from echo_scp.receive import services
+from echo_scp.procedure_step import ProcedureStep, StepChange
+from echo_scp.receive import notes
 from echo_scp.receive.command import read_command, store_response
 from echo_scp.receive.dimse import DimseProvider
 from echo_scp.receive.negotiation import Agreement, RejectionError, negotiate
+from echo_scp.receive.services import Services
 from echo_scp.receive.status import Status
 from echo_scp.receive.upper_layer import ProtocolError, UpperLayer, p_data_pdus
 from echo_scp.spool import SpooledIdentity
 
 _MAXIMUM_PDU_BYTES = 16384
-_AGREEMENT = Agreement("CART", "ECHO_SCP", {1: "1.2.840.10008.1.2", 3: "1.2.840.10008.1.2.1"}, 0, 4096)
+_AGREEMENT = Agreement(
+    "CART", "ECHO_SCP", {1: "1.2.840.10008.1.2", 3: "1.2.840.10008.1.2.1", 5: "1.2.840.10008.1.2.1"}, 0, 4096
+)
 
 
 def associate(data: bytes) -> None:
@@ -52,7 +61,18 @@ def command(data: bytes) -> None:
         read = read_command(data)
         assert store_response(read, 0).startswith(bytes(4))
     with suppress(ProtocolError):
-        services.answer(1, data, b"", 0)
+        _services().answer(5, data, b"")
+
+
+def note(data: bytes) -> None:
+    """Read the data set of a request for storage commitment, and of a procedure step."""
+    for meant in (
+        lambda ds: notes.commitment_request(ds, "CART", "ECHO_SCP", 0).name,
+        lambda ds: notes.procedure_step("1.2.3", ds).study_instance_uids,
+        notes.step_change,
+    ):
+        with suppress(notes.NoteError):
+            assert meant(notes.read(BytesIO(data), ExplicitVRLittleEndian))
 
 
 def header(data: bytes) -> None:
@@ -66,7 +86,7 @@ def header(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (associate, wire, messages, command, header)
+    target.__name__: target for target in (associate, wire, messages, command, note, header)
 }
 
 
@@ -121,13 +141,33 @@ def _serve(data: bytes) -> None:
         return begun[-1]
 
     connection = _Connection(data)
-    provider = DimseProvider(_AGREEMENT, connection.sendall, receive)
+    provider = DimseProvider(_AGREEMENT, connection.sendall, receive, _services())
     UpperLayer(connection, provider, _MAXIMUM_PDU_BYTES, timeout_s=3600).serve()
     assert sum(reception.size for reception in begun) <= len(data)
     assert sum(reception.is_open for reception in begun) <= 2
     provider.close()
     assert not any(reception.is_open for reception in begun)
     assert connection.sent <= 200 * (len(data) + 1)
+
+
+class _Desk:
+    """Takes every note and keeps none."""
+
+    def ask(self, request: CommitmentRequest) -> None:
+        assert request.references
+        assert request.name
+
+    def create(self, step: ProcedureStep) -> None:
+        assert step.study_instance_uids
+
+    def change(self, sop_instance_uid: str, change: StepChange) -> None:
+        assert change.state is None or change.state in StepState
+
+    def take(self, name: str) -> None: ...
+
+
+def _services() -> Services:
+    return Services(_AGREEMENT, _Desk(), _Desk())  # type: ignore[arg-type]
 
 
 @cache

@@ -12,6 +12,7 @@ from pynetdicom.dimse_primitives import C_ECHO
 
 from echo_scp.receive.dimse import DimseProvider
 from echo_scp.receive.negotiation import Agreement
+from echo_scp.receive.services import Services
 from echo_scp.receive.status import Status
 from echo_scp.receive.upper_layer import Event, UpperLayer
 from echo_scp.spool import SpooledIdentity
@@ -20,6 +21,19 @@ from tests.unit.receive.test_upper_layer import ScriptedConnection, cut
 
 AGREEMENT = Agreement("CART", "ECHO_SCP", {1: IMPLICIT, 3: "1.2.840.10008.1.2.1", 5: IMPLICIT}, 0, 16384)
 ECHO = command_set(sop_class_uid=VERIFICATION, field=0x0030, data_set_type=0x0101)
+
+
+class FakeDesk:
+    """Takes every note and keeps none."""
+
+    def ask(self, request: object) -> None: ...
+    def create(self, step: object) -> None: ...
+    def change(self, uid: str, change: object) -> None: ...
+    def take(self, name: str) -> None: ...
+
+
+def make_services(agreement: Agreement = AGREEMENT) -> Services:
+    return Services(agreement, FakeDesk(), FakeDesk())
 
 
 class FakeReception:
@@ -50,7 +64,7 @@ class Peer:
     def __init__(self, *pieces: bytes, agreement: Agreement = AGREEMENT) -> None:
         self.objects: list[FakeReception] = []
         self.connection = ScriptedConnection(*pieces)
-        self.provider = DimseProvider(agreement, self.connection.sendall, self._receive)
+        self.provider = DimseProvider(agreement, self.connection.sendall, self._receive, make_services(agreement))
         self.end = UpperLayer(self.connection, self.provider, 16384, timeout_s=60).serve()
         self.was_busy = self.provider.is_busy
         self.provider.close()
@@ -166,9 +180,11 @@ def test_a_response_fits_into_what_the_peer_takes():
     assert [response[11] for response in peer.responses()] == [1] * (len(peer.responses()) - 1) + [3]
 
 
-@pytest.mark.parametrize("field", [0x0020, 0x0021, 0x0010, 0x0130, 0x0140])
-def test_an_operation_that_nobody_serves_is_refused_and_the_association_goes_on(field):
-    """C-FIND, C-MOVE, C-GET, N-ACTION, N-CREATE: 0211, unrecognized operation (PS3.7 C.5.25)."""
+@pytest.mark.parametrize(
+    ("field", "answer"), [(0x0020, 0x0211), (0x0021, 0x0211), (0x0010, 0x0211), (0x0130, 0x0118), (0x0140, 0x0118)]
+)
+def test_an_operation_that_nobody_serves_is_refused_and_the_association_goes_on(field, answer):
+    """C-FIND, C-MOVE, C-GET: unrecognized operation (PS3.7 C.5.25). N-ACTION, N-CREATE: not for this SOP class."""
     request = (
         command_set(field=field)
         + struct.pack("<HHL", 0, 0x0003, 6)
@@ -181,7 +197,7 @@ def test_an_operation_that_nobody_serves_is_refused_and_the_association_goes_on(
     )
     peer = Peer(fragment(request, 3), fragment(b"identifier", 2), fragment(ECHO, 3, 5))
 
-    assert [status(response) for response in peer.responses()] == [0x0211, 0]
+    assert [status(response) for response in peer.responses()] == [answer, 0]
 
 
 def test_a_cancel_has_no_response():
@@ -216,7 +232,9 @@ def test_an_object_whose_response_cannot_be_sent_is_told_of():
         raise ConnectionResetError
 
     connection = ScriptedConnection(fragment(command_set(), 3) + fragment(b"data", 2))
-    provider = DimseProvider(AGREEMENT, fail, lambda identity: begun.append(FakeReception(identity)) or begun[-1])
+    provider = DimseProvider(
+        AGREEMENT, fail, lambda identity: begun.append(FakeReception(identity)) or begun[-1], make_services()
+    )
     UpperLayer(connection, provider, 16384, timeout_s=60).serve()
 
     assert [each.end for each in begun] == ["answered"]
@@ -232,7 +250,7 @@ def test_a_response_that_cannot_be_sent_ends_the_association(error):
 
     connection = ScriptedConnection(fragment(ECHO, 3, 5) * 2)
     connection.sendall = fail
-    provider = DimseProvider(AGREEMENT, connection.sendall, FakeReception)
+    provider = DimseProvider(AGREEMENT, connection.sendall, FakeReception, make_services())
 
     assert UpperLayer(connection, provider, 16384, timeout_s=60).serve() is Event.CONNECTION_CLOSED
 
