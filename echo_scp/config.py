@@ -47,7 +47,7 @@ def _uid_root(value: str) -> str:
 def _existing_folder(value: Path | None) -> Path | None:
     """Refuse a wrong path at once: with it the shipped engines would run in place of the site's."""
     if value is not None and not value.is_dir():
-        raise ValueError("must be an existing folder; make it, or leave the key out for <data_folder>/engines")
+        raise ValueError("must be an existing folder; make it, or leave the key out")
     return None if value is None else value.absolute()
 
 
@@ -225,6 +225,7 @@ class Config(_Section):
     """The whole configuration; every field is documented in config/echo-scp.toml."""
 
     data_folder: Annotated[Path, AfterValidator(Path.absolute)] = Path("data").absolute()
+    shared_folder: Annotated[Path | None, AfterValidator(_existing_folder)] = None
     receive: ReceiveConfig = ReceiveConfig()
     study: StudyConfig = StudyConfig()
     database: DatabaseConfig = DatabaseConfig()

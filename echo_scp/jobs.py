@@ -78,10 +78,11 @@ class JobQueue:
         key = f"study:{study_instance_uid}"
         self._defer(ANALYSE_STUDY, ANALYSE_QUEUE, key, wait_s, attempt, study_instance_uid=study_instance_uid)
 
-    def recover(self, database: Database) -> None:
-        """Schedule every unfinished study that has no job."""
+    def recover(self, database: Database, longest_wait_s: float) -> None:
+        """Schedule every unfinished study that has no job, and have none wait longer than any job is meant to."""
         with database.transaction() as transaction:
             studies = transaction.rows("studies_without_job")
+            transaction.execute("pull_in_jobs", longest_wait_s=longest_wait_s)
         for (study_instance_uid,) in studies:
             self.schedule_analysis(str(study_instance_uid), 0)
 
@@ -142,11 +143,11 @@ class Work:
         finally:
             structlog.contextvars.unbind_contextvars("study_instance_uid")
 
-    def fail_study(self, study_instance_uid: str) -> None:
-        """Record that a study is not tried again until something new arrives."""
+    def fail_study(self, study_instance_uid: str, failure: str) -> None:
+        """Record that a study is not tried again until something new arrives, and why."""
         with self._database.transaction() as transaction:
-            transaction.execute("study_failed", study_instance_uid=study_instance_uid)
-        log.error("study.failed", study_instance_uid=study_instance_uid)
+            transaction.execute("study_failed", study_instance_uid=study_instance_uid, failure=failure)
+        log.error("study.failed", study_instance_uid=study_instance_uid, failure=failure)
 
     def _analyse_study(self, uid: str) -> None:
         run = self._begin(uid)
@@ -159,6 +160,7 @@ class Work:
         One transaction that holds the study's row: an instance indexed meanwhile is in the inputs, or makes a new run.
         """
         with self._database.transaction() as transaction:
+            transaction.execute("forget_future_arrival", study_instance_uid=uid)
             row = transaction.row(
                 "seconds_until_complete", study_instance_uid=uid, quiet_period_s=self._config.study.quiet_period_s
             )
@@ -200,6 +202,9 @@ class Work:
         objects = tuple(file for file in analysed.files if file.kind != "PNG")
         self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
         with self._database.transaction() as transaction:
+            if transaction.row("lock_run", run_id=run.run_id) == (True,):
+                log.warning("study.analysed_twice", revision=revision)  # the job was taken over from a living worker
+                return
             store_analysis(transaction, run.run_id, analysed.analysis)
             _store_objects(transaction, run.run_id, objects, folder)
             facts = study_facts(analysed.analysis, self._config.deliver.urgent_ef_percent)

@@ -79,7 +79,7 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
     with ExitStack() as stack:
         stack.enter_context(_only_node_in(config.data_folder))
         metrics.prepare(config.data_folder / "metrics")
-        spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+        spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
         spooled = _Forward()
         with _bound(config.receive.address, config.receive.port):
             listener = stack.enter_context(Listener(config.receive, spool, spooled))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import procrastinate
 import structlog
@@ -24,7 +25,9 @@ from echo_scp.spool import Spool
 
 ANALYSIS_ATTEMPTS = 3
 ANALYSIS_RETRY_S = (5.0, 300.0)  # first and longest wait
-MAXIMUM_TAKEOVERS = 5  # of one study's job: more mean that the study kills its worker
+MAXIMUM_TAKEOVERS = 8  # of one study's job: more mean that the study kills its worker
+FREE_TAKEOVERS = 2  # a worker may die of something else; from then on the study waits, and others go before it
+CLOCK_TOLERANCE_S = 60.0  # how far the clocks of hosts may lie apart
 POLLING_S = 1.0  # how late a job that is due may start
 GRACE_S = 60.0  # how long a stopping worker waits for the jobs in hand; what is left runs again at the next start
 
@@ -38,12 +41,13 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
     """
     os.nice(config.work.niceness)  # a sender waits for the receiver, nobody for us; threads to come inherit it
     engines = load_engines(config.analysis)
-    spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+    spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
     connections = 2 + config.work.concurrency + sum(destination.concurrency for destination in config.destinations)
     with Database(url, connections) as database, JobQueue(url) as queue, Deliverer(config, database) as deliverer:
         pipeline = Pipeline(config, engines, _kept(config, spool))
         work = Work(config, database, queue, spool, pipeline, on_queued=deliverer.wake)
-        asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database), alone=alone))
+        longest_wait_s = config.study.quiet_period_s + ANALYSIS_RETRY_S[1] + CLOCK_TOLERANCE_S
+        asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database, longest_wait_s), alone=alone))
     log.info("worker.stopped")
 
 
@@ -95,9 +99,15 @@ def build_app(url: str, work: Work, queue: JobQueue) -> procrastinate.App:
             if passing or attempt < ANALYSIS_ATTEMPTS:
                 queue.schedule_analysis(study_instance_uid, retry_wait_s(*ANALYSIS_RETRY_S, attempt), attempt + 1)
             else:
-                work.fail_study(study_instance_uid)
+                work.fail_study(study_instance_uid, _failure(error, attempt))
 
     return app
+
+
+def _failure(error: Exception, attempts: int) -> str:
+    """Say why a study failed. Of errors that are not ours only the kind: their text may quote a header."""
+    reason = f"{type(error).__name__}: {error}" if isinstance(error, EchoScpError) else type(error).__name__
+    return f"{attempts} attempts; the last: {reason}"
 
 
 async def _work(app: procrastinate.App, queue: str, concurrency: int, stalled_after_s: float) -> None:
@@ -135,10 +145,13 @@ async def _take_over_stalled(app: procrastinate.App, work: Work, seconds: float)
 async def _take_over(app: procrastinate.App, work: Work, job: Job) -> None:
     log.warning("job.taken_over", task=job.task_name, job_id=job.id, attempts=job.attempts)
     if job.task_name == ANALYSE_STUDY and job.attempts >= MAXIMUM_TAKEOVERS:
-        await asyncio.to_thread(work.fail_study, str(job.task_kwargs["study_instance_uid"]))
+        failure = f"its analysis ended the worker {job.attempts} times"
+        await asyncio.to_thread(work.fail_study, str(job.task_kwargs["study_instance_uid"]), failure)
         await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         return
+    again = max(0, job.attempts - FREE_TAKEOVERS)
+    wait_s = retry_wait_s(*ANALYSIS_RETRY_S, again) if again else 0.0
     try:
-        await app.job_manager.retry_job(job)
+        await app.job_manager.retry_job(job, datetime.now(UTC) + timedelta(seconds=wait_s), priority=-again)
     except UniqueViolation:  # a newer job of the same study or object waits: it does this one's work
         await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)

@@ -26,12 +26,17 @@ INSERT INTO instance (
 -- name: study_received
 UPDATE study SET
     state = 'receiving',
+    failure = '',
     quiet_since = clock_timestamp(),
     last_received_at = greatest(last_received_at, %(received_at)s)
 WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: insert_quarantined_file
 INSERT INTO quarantined_file (path, detail) VALUES (%(path)s, %(detail)s) ON CONFLICT (path) DO NOTHING;
+
+-- name: forget_future_arrival
+-- The clock went back: the quiet period begins again rather than last until then.
+UPDATE study SET quiet_since = now() WHERE study_instance_uid = %(study_instance_uid)s AND quiet_since > now();
 
 -- name: seconds_until_complete
 SELECT %(quiet_period_s)s - extract(epoch FROM now() - quiet_since)::double precision
@@ -49,6 +54,11 @@ WHERE state IN ('receiving', 'analysing') AND NOT EXISTS (
     SELECT FROM procrastinate_jobs j
     WHERE j.lock = 'study:' || study.study_instance_uid AND j.status IN ('todo', 'doing')
 );
+
+-- name: pull_in_jobs
+-- Nothing here schedules a job so far ahead: the clock has gone back since.
+UPDATE procrastinate_jobs SET scheduled_at = now()
+WHERE status = 'todo' AND scheduled_at > now() + make_interval(secs => %(longest_wait_s)s);
 
 -- name: last_finished_run
 SELECT revision, inputs_sha256, started_at FROM run
@@ -68,7 +78,7 @@ RETURNING id, started_at;
 UPDATE study SET state = 'analysing' WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: study_failed
-UPDATE study SET state = 'failed' WHERE study_instance_uid = %(study_instance_uid)s AND state = 'analysing';
+UPDATE study SET state = 'failed', failure = %(failure)s WHERE study_instance_uid = %(study_instance_uid)s AND state = 'analysing';
 
 -- name: study_unchanged
 UPDATE study SET state = 'reported' WHERE study_instance_uid = %(study_instance_uid)s;
@@ -79,6 +89,9 @@ UPDATE study SET
     -- What came meanwhile has made it 'receiving' again. No clock is asked: it may jump.
     state = CASE WHEN state = 'analysing' THEN 'reported' ELSE state END
 WHERE study_instance_uid = %(study_instance_uid)s;
+
+-- name: lock_run
+SELECT finished_at IS NOT NULL FROM run WHERE id = %(run_id)s FOR UPDATE;
 
 -- name: finish_run
 UPDATE run SET
