@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
+from echo_scp.commands.deliveries import deliveries_app
 from echo_scp.commands.engines import engines_app
 from echo_scp.commands.options import ConfigOption
 from echo_scp.config import Config, load
@@ -29,6 +30,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(engines_app, name="engines")
+app.add_typer(deliveries_app, name="deliveries")
 
 
 def main() -> None:

@@ -144,12 +144,13 @@ async def _take_over_stalled(app: procrastinate.App, work: Work, seconds: float)
 
 async def _take_over(app: procrastinate.App, work: Work, job: Job) -> None:
     log.warning("job.taken_over", task=job.task_name, job_id=job.id, attempts=job.attempts)
-    if job.task_name == ANALYSE_STUDY and job.attempts >= MAXIMUM_TAKEOVERS:
-        failure = f"its analysis ended the worker {job.attempts} times"
+    deaths = job.attempts + 1
+    if job.task_name == ANALYSE_STUDY and deaths >= MAXIMUM_TAKEOVERS:
+        failure = f"its analysis ended the worker {deaths} times"
         await asyncio.to_thread(work.fail_study, str(job.task_kwargs["study_instance_uid"]), failure)
         await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         return
-    again = max(0, job.attempts - FREE_TAKEOVERS)
+    again = max(0, deaths - FREE_TAKEOVERS)
     wait_s = retry_wait_s(*ANALYSIS_RETRY_S, again) if again else 0.0
     try:
         await app.job_manager.retry_job(job, datetime.now(UTC) + timedelta(seconds=wait_s), priority=-again)

