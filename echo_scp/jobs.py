@@ -7,6 +7,7 @@ lost, and a job that finds its work done does nothing. Deliveries need no job: t
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 from echo_scp import __version__
+from echo_scp.audit import AuditTrail, Study, instances_accessed
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.database.results import store_analysis
@@ -31,7 +33,7 @@ from echo_scp.errors import (
     StorageError,
     UnindexableFileError,
 )
-from echo_scp.model import EngineIdentity, Instance
+from echo_scp.model import EngineIdentity, Instance, StudyAnalysis
 from echo_scp.outbox import put
 from echo_scp.pipeline import Pipeline, Request
 from echo_scp.report import PredecessorReference, ResultFile
@@ -125,6 +127,7 @@ class Work:
         spool: Spool,
         pipeline: Pipeline,
         *,
+        audit: AuditTrail,
         on_queued: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_queued` is called when deliveries were queued."""
@@ -133,6 +136,7 @@ class Work:
         self._queue = queue
         self._spool = spool
         self._pipeline = pipeline
+        self._audit = audit
         self._on_queued = on_queued
 
     def analyse_study(self, study_instance_uid: str) -> None:
@@ -211,6 +215,7 @@ class Work:
             deliveries = put(transaction, self._config.destinations, objects, facts)
             transaction.execute("study_reported", study_instance_uid=uid, revision=revision)
         log.info("study.reported", revision=revision, objects=len(objects), deliveries=deliveries)
+        self._audit.record(lambda node, now: instances_accessed(node, now, _audited(uid, analysed.analysis)))
         self._on_queued()
 
 
@@ -239,6 +244,13 @@ def _predecessor(transaction: Transaction, uid: str, revision: int) -> Predecess
         return None
     sop_instance_uid, series_instance_uid, sop_class_uid = (str(value) for value in row)
     return PredecessorReference(uid, series_instance_uid, sop_instance_uid, sop_class_uid)
+
+
+def _audited(study_instance_uid: str, analysis: StudyAnalysis) -> Study:
+    instances = [clip.instance for clip in analysis.clips]
+    patients = {str(instance.header.get("PatientID") or "") for instance in instances} - {""}
+    classes = Counter(instance.sop_class_uid for instance in instances)
+    return Study(study_instance_uid, tuple(sorted(patients)), tuple(sorted(classes.items())))
 
 
 def _store_objects(transaction: Transaction, run_id: int, objects: Iterable[ResultFile], folder: Path) -> None:

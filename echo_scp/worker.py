@@ -7,12 +7,14 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import procrastinate
 import structlog
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 
+from echo_scp.audit import AuditTrail
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError
@@ -21,6 +23,7 @@ from echo_scp.jobs import ANALYSE_QUEUE, ANALYSE_STUDY, JobQueue, Work
 from echo_scp.kept import KeptResults
 from echo_scp.outbox import Deliverer, retry_wait_s
 from echo_scp.pipeline import Pipeline
+from echo_scp.retention import Retention, disk_used_percent
 from echo_scp.spool import Spool
 
 ANALYSIS_ATTEMPTS = 3
@@ -43,11 +46,22 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
     engines = load_engines(config.analysis)
     spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
     connections = 2 + config.work.concurrency + sum(destination.concurrency for destination in config.destinations)
-    with Database(url, connections) as database, JobQueue(url) as queue, Deliverer(config, database) as deliverer:
+    with (
+        AuditTrail(config.audit, config.audit_file, config.receive.ae_title) as audit,
+        Database(url, connections) as database,
+        JobQueue(url) as queue,
+        Deliverer(config, database, audit) as deliverer,
+    ):
         pipeline = Pipeline(config, engines, _kept(config, spool))
-        work = Work(config, database, queue, spool, pipeline, on_queued=deliverer.wake)
+        work = Work(config, database, queue, spool, pipeline, audit=audit, on_queued=deliverer.wake)
         longest_wait_s = config.study.quiet_period_s + ANALYSIS_RETRY_S[1] + CLOCK_TOLERANCE_S
-        asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database, longest_wait_s), alone=alone))
+        retention = Retention(config, database, audit, partial(disk_used_percent, config.store_folder))
+
+        def keep_house() -> None:
+            queue.recover(database, longest_wait_s)
+            retention.run()
+
+        asyncio.run(_run(config, url, work, queue, keep_house, alone=alone))
     log.info("worker.stopped")
 
 
@@ -58,7 +72,7 @@ def _kept(config: Config, spool: Spool) -> KeptResults | None:
 
 
 async def _run(
-    config: Config, url: str, work: Work, queue: JobQueue, recover: Callable[[], None], *, alone: bool
+    config: Config, url: str, work: Work, queue: JobQueue, keep_house: Callable[[], None], *, alone: bool
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,7 +83,7 @@ async def _run(
         await _take_over_stalled(app, work, 0.0 if alone else stalled_after_s)
         tasks = [
             asyncio.create_task(_work(app, ANALYSE_QUEUE, config.work.concurrency, stalled_after_s)),
-            asyncio.create_task(_housekeep(app, work, recover, stalled_after_s)),
+            asyncio.create_task(_housekeep(app, work, keep_house, stalled_after_s)),
         ]
         stopping = asyncio.create_task(stop.wait())
         log.info("worker.started", concurrency=config.work.concurrency)
@@ -124,11 +138,13 @@ async def _work(app: procrastinate.App, queue: str, concurrency: int, stalled_af
     )
 
 
-async def _housekeep(app: procrastinate.App, work: Work, recover: Callable[[], None], stalled_after_s: float) -> None:
-    """Give lost work its job again: at once, and then regularly."""
+async def _housekeep(
+    app: procrastinate.App, work: Work, keep_house: Callable[[], None], stalled_after_s: float
+) -> None:
+    """Give lost work its job again, and keep the disk from filling: at once, and then regularly."""
     while True:
         try:
-            await asyncio.to_thread(recover)
+            await asyncio.to_thread(keep_house)
             await _take_over_stalled(app, work, stalled_after_s)
         except (DatabaseUnavailableError, ConnectorException) as error:
             log.warning("worker.database_unavailable", detail=str(error))

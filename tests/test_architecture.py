@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"errors"}),
     frozenset({"config", "metrics", "logs"}),
-    frozenset({"spool", "database", "inference"}),
+    frozenset({"spool", "database", "inference", "audit"}),
     frozenset(
         {
             "decode",
@@ -33,7 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"kept", "schedule"}),
     frozenset({"pipeline", "imports", "outbox"}),
-    frozenset({"receive", "jobs", "index", "folder", "web"}),
+    frozenset({"receive", "jobs", "index", "folder", "web", "retention"}),
     frozenset({"worker"}),
     frozenset({"node"}),
     frozenset({"tables", "progress"}),

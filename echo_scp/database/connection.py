@@ -77,7 +77,8 @@ class Database:
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
         except psycopg.DataError as error:
-            raise ValueError(f"the database refuses a value: {error}") from error
+            # Not its text: that may quote the value.
+            raise ValueError(f"the database refuses a value ({type(error).__name__})") from error
 
     def ping(self) -> bool:
         """Tell whether the database answers."""

@@ -272,5 +272,55 @@ SELECT queue_name, count(*),
     greatest(0, coalesce(extract(epoch FROM now() - min(coalesce(scheduled_at, now()))), 0))::double precision
 FROM procrastinate_jobs WHERE status = 'todo' GROUP BY queue_name;
 
+-- name: take_purgeable_study
+-- Reported, quiet for long enough, nothing odd kept for an operator to look at, sent to somebody, and every delivery made.
+-- What a destination does not support it will never have: it holds nothing up where another object was delivered to it.
+SELECT s.study_instance_uid FROM study s
+WHERE s.state = 'reported'
+    AND s.last_received_at < now() - make_interval(secs => %(minimum_age_s)s)
+    AND s.quiet_since < now() - make_interval(secs => %(minimum_age_s)s)
+    AND EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid)
+    AND NOT EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid AND i.conflicting)
+    AND EXISTS (
+        SELECT FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+        WHERE r.study_instance_uid = s.study_instance_uid AND d.state IN ('delivered', 'committed')
+    )
+    AND NOT EXISTS (
+        SELECT FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+        WHERE r.study_instance_uid = s.study_instance_uid AND CASE
+            WHEN d.state = 'committed' THEN false
+            WHEN d.state = 'delivered' THEN d.destination = ANY (%(committing)s::text[])
+            WHEN d.state = 'unsupported' THEN NOT EXISTS (
+                SELECT FROM delivery e JOIN result_object p USING (sop_instance_uid)
+                WHERE p.run_id = o.run_id AND e.destination = d.destination AND e.state IN ('delivered', 'committed')
+            )
+            ELSE true
+        END
+    )
+ORDER BY s.last_received_at LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
+
+-- name: study_files
+SELECT path FROM instance WHERE study_instance_uid = %(study_instance_uid)s;
+
+-- name: forget_study_files
+WITH forgotten AS (
+    DELETE FROM instance WHERE study_instance_uid = %(study_instance_uid)s RETURNING path, sop_instance_uid
+), objects AS (
+    SELECT o.path, o.sop_instance_uid FROM result_object o JOIN run r ON r.id = o.run_id
+    WHERE r.study_instance_uid = %(study_instance_uid)s
+)
+INSERT INTO purged_file (path, sop_instance_uid)
+SELECT path, sop_instance_uid FROM forgotten UNION SELECT path, sop_instance_uid FROM objects
+ON CONFLICT DO NOTHING;
+
+-- name: take_purged_file
+SELECT path, sop_instance_uid FROM purged_file LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: instance_at
+SELECT path FROM instance WHERE path = %(path)s;
+
+-- name: forget_purged_file
+DELETE FROM purged_file WHERE path = %(path)s;
+
 -- name: ping
 SELECT 1;

@@ -130,6 +130,14 @@ class Node:
     def send(self, path: Path) -> None:
         send(path, self.peer, "CART", 20)
 
+    def send_bytes(self, path: Path) -> None:
+        """Put a file into the spool as the listener would, whatever is in it."""
+        target = self.data / "spool" / "ready" / f"{time.time_ns():020d}-{path.stem}.dcm"
+        target.write_bytes(path.read_bytes())
+
+    def spooled(self) -> list[Path]:
+        return list((self.data / "spool" / "ready").iterdir())
+
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """Ask the node's own PostgreSQL."""
         with psycopg.connect(self.database_url or self.embedded_url()) as connection:

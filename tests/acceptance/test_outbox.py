@@ -11,7 +11,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
-from echo_scp.config import Config, Destination
+from echo_scp.audit import AuditTrail
+from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
 from echo_scp.database.deliveries import (
     RETRIED,
@@ -58,7 +59,8 @@ class Outbox:
         self.destination = Destination(**(options | changes))
         deliver = {"first_retry_s": 60, "maximum_retry_s": 6 * 3600, "give_up_after_h": 168, "timeout_s": 5}
         self.config = Config(deliver=deliver, destinations=(self.destination,))
-        self.lane = Lane(self.config, self.destination, database, lambda: False)
+        self.audit = AuditTrail(AuditConfig(), folder / "audit.log", "ECHO_SCP")
+        self.lane = Lane(self.config, self.destination, database, self.audit)
 
     def queue(self, *kinds: str, facts: StudyFacts = ROUTINE, destinations: int = 1) -> list[str]:
         """Store one run with an object per kind, and queue what rules say; return the SOP Instance UIDs."""
@@ -126,6 +128,7 @@ def test_everything_that_is_due_goes_over_one_association(database, tmp_path):
     assert scp.instances == queued
     assert scp.associations == 1
     assert outbox.rows("state, attempt_count, status") == [("delivered", 1, 0)] * 4
+    assert (tmp_path / "audit.log").read_text().count("DICOM Instances Transferred") == 4
 
 
 def test_urgent_findings_go_first(database, tmp_path):
@@ -286,7 +289,7 @@ def test_two_hosts_share_what_waits_and_send_nothing_twice(database, url, tmp_pa
         outbox = Outbox(database, tmp_path, port, concurrency=2)
         queued = [uid for _ in range(20) for uid in outbox.queue("SR")]
 
-        with Deliverer(outbox.config, database), Deliverer(outbox.config, other_database):
+        with Deliverer(outbox.config, database, outbox.audit), Deliverer(outbox.config, other_database, outbox.audit):
             wait_for(lambda: set(outbox.rows("state")) == {("delivered",)}, 30)
 
     assert sorted(scp.instances) == sorted(queued)
