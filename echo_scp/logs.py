@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import sys
@@ -39,6 +40,7 @@ IDENTIFYING_KEYS = frozenset(
 _LIBRARY_LEVELS = {"echo_scp": logging.NOTSET, "pydicom": logging.ERROR}
 # pydicom warns in this category, and quotes the values that it finds odd.
 _QUOTING_WARNING = re.compile(r"(^.*?:\d+: UserWarning):.*", re.DOTALL)
+_UID = re.compile(r"[0-9.]*")
 _COMPARABLE_KEYS = frozenset(key.replace("_", "") for key in IDENTIFYING_KEYS)
 
 
@@ -56,6 +58,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         drop_identifying_keys,
+        veil_odd_uids,
     ]
     structlog.configure(
         processors=[
@@ -85,6 +88,14 @@ def drop_identifying_keys(_logger: WrappedLogger, _method: str, event: EventDict
     """Remove keys that may identify a patient, however they are spelt."""
     for key in [key for key in event if key.replace("_", "").lower() in _COMPARABLE_KEYS]:
         del event[key]
+    return event
+
+
+def veil_odd_uids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace what stands where a UID should and is none by a hash: it may be anything, a name too."""
+    for key, value in event.items():
+        if key.endswith("_uid") and isinstance(value, str) and not _UID.fullmatch(value):
+            event[key] = "x" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return event
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from echo_scp.logs import drop_identifying_keys
+from echo_scp.logs import drop_identifying_keys, veil_odd_uids
 
 
 def run(program: str, level: str = "info", format: str = "json") -> subprocess.CompletedProcess[str]:  # noqa: A002
@@ -153,3 +153,13 @@ def test_what_is_dropped_is_dropped_from_libraries_and_contexts():
     (event,) = events(run(program))
 
     assert set(event) == {"event", "level", "logger", "timestamp"}
+
+
+def test_a_uid_that_is_none_is_not_logged_as_it_is():
+    """A machine may put a name there; the same text gives the same hash."""
+    event = veil_odd_uids(None, "info", {"study_instance_uid": "DOE^JANE", "sop_instance_uid": "1.2.3"})
+    again = veil_odd_uids(None, "info", {"series_instance_uid": "DOE^JANE"})
+
+    assert event["sop_instance_uid"] == "1.2.3"
+    assert "DOE" not in event["study_instance_uid"]
+    assert event["study_instance_uid"] == again["series_instance_uid"]
