@@ -143,7 +143,7 @@ SELECT d.sop_instance_uid, o.path, o.kind, o.run_id, r.study_instance_uid, d.fai
 FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
 WHERE d.destination = %(destination)s AND d.state = 'waiting'
     AND (d.next_attempt_at <= now() OR d.next_attempt_at > now() + %(longest_wait)s)
-ORDER BY d.urgent DESC, d.number LIMIT %(limit)s;
+ORDER BY d.urgent DESC, d.number LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED;
 
 -- name: take_delivery
 SELECT d.sop_instance_uid, o.path, o.kind, o.run_id, r.study_instance_uid, d.failure_count, d.urgent

@@ -62,22 +62,23 @@ class Lane:
         self._stopping = stopping
 
     def send_due(self) -> bool:
-        """Send what is due on one association; return False when there was nothing to do.
+        """Send what is due on one association; return False when there is nothing (more) to do at once.
 
         Raises DatabaseUnavailableError; what was sent last may then be sent again, which changes nothing there.
         """
         paths = self._due()
         if not paths or not self._may_try():
             return False
-        timeout_s = self._settings.timeout_s
+        timeout_s, sent = self._settings.timeout_s, False
         try:
             with open_sender(self._destination, self._calling_ae_title, timeout_s, paths) as sender:
                 self._answered()
                 while not self._stopping() and self._send_next(sender):
-                    pass
+                    sent = True
         except DestinationUnreachableError as error:
             self._rest(error)
-        return True
+            return True
+        return sent
 
     def _due(self) -> list[Path]:
         """Return the files that come next; those that are not there (a store that is not mounted) wait alone."""

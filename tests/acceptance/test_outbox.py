@@ -293,6 +293,7 @@ def test_two_hosts_share_what_waits_and_send_nothing_twice(database, url, tmp_pa
             wait_for(lambda: set(outbox.rows("state")) == {("delivered",)}, 30)
 
     assert sorted(scp.instances) == sorted(queued)
+    assert scp.associations <= 4
 
 
 def test_what_is_in_hand_of_a_lost_host_is_free_at_once(database, url, tmp_path):
