@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
 from echo_scp.commands.configuration import explain
+from echo_scp.commands.deliveries import deliveries_app
 from echo_scp.commands.doctor import doctor
 from echo_scp.commands.engines import engines_app
 from echo_scp.commands.options import ConfigOption
@@ -35,6 +36,7 @@ app.add_typer(engines_app, name="engines")
 config_app.command("explain")(explain)
 for _command in (doctor, status, studies, study, retry, reanalyse):
     app.command()(_command)
+app.add_typer(deliveries_app, name="deliveries")
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def _uid_root(value: str) -> str:
 def _existing_folder(value: Path | None) -> Path | None:
     """Refuse a wrong path at once: with it the shipped engines would run in place of the site's."""
     if value is not None and not value.is_dir():
-        raise ValueError("must be an existing folder; make it, or leave the key out for <data_folder>/engines")
+        raise ValueError("must be an existing folder; make it, or leave the key out")
     return None if value is None else value.absolute()
 
 
@@ -294,6 +294,30 @@ class WorkConfig(_Section):
     stalled_after_s: float = Field(30, gt=1)
 
 
+class RetentionConfig(_Section):
+    """When local copies of delivered studies are removed."""
+
+    high_watermark_percent: float = Field(0, ge=0, le=100)
+    low_watermark_percent: float = Field(80, ge=0, le=100)
+    minimum_age_h: float = Field(168, ge=0)
+
+    @model_validator(mode="after")
+    def _low_is_below_high(self) -> Self:
+        if self.high_watermark_percent and self.low_watermark_percent >= self.high_watermark_percent:
+            raise ValueError("low_watermark_percent must be below high_watermark_percent")
+        return self
+
+
+class AuditConfig(_Section):
+    """Where audit messages go."""
+
+    file: Annotated[Path, AfterValidator(Path.absolute)] | None = None
+    syslog_host: str = ""
+    syslog_port: Port = 514
+    syslog_transport: Literal["udp", "tcp", "tls"] = "udp"
+    syslog_ca: ExistingFile = None
+
+
 class LogConfig(_Section):
     """What is logged, and how."""
 
@@ -305,6 +329,7 @@ class Config(_Section):
     """The whole configuration; every field is documented in config/echo-scp.toml."""
 
     data_folder: Annotated[Path, AfterValidator(Path.absolute)] = Path("data").absolute()
+    shared_folder: Annotated[Path | None, AfterValidator(_existing_folder)] = None
     receive: ReceiveConfig = ReceiveConfig()
     study: StudyConfig = StudyConfig()
     database: DatabaseConfig = DatabaseConfig()
@@ -315,7 +340,19 @@ class Config(_Section):
     destinations: tuple[Destination, ...] = ()
     work: WorkConfig = WorkConfig()
     web: WebConfig = WebConfig()
+    retention: RetentionConfig = RetentionConfig()
+    audit: AuditConfig = AuditConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def audit_file(self) -> Path:
+        """The file of the audit trail."""
+        return self.audit.file or self.data_folder / "audit.log"
+
+    @property
+    def store_folder(self) -> Path:
+        """The folder whose disk holds the store and the results."""
+        return self.shared_folder or self.data_folder
 
     @field_validator("analysis")
     @classmethod

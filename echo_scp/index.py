@@ -7,13 +7,16 @@ steps leaves the spooled file in place, and doing it all again changes nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
+from echo_scp.audit import AuditTrail, Party, Study, instances_transferred
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.decode import read_instance
 from echo_scp.errors import DatabaseUnavailableError, InstanceError, UnindexableFileError
@@ -38,6 +41,7 @@ class SpooledInstance:
     byte_count: int
     calling_ae_title: str
     received_at: datetime
+    patient_id: str = field(default="", repr=False)  # for the audit trail only
 
 
 def read_spooled(path: Path) -> SpooledInstance:
@@ -55,17 +59,22 @@ def read_spooled(path: Path) -> SpooledInstance:
         byte_count,
         str(meta.get("SourceApplicationEntityTitle", "")),
         datetime.fromtimestamp(path.stat().st_mtime, UTC),
+        str(instance.header.get("PatientID") or ""),
     )
 
 
 class Indexer:
     """Takes up what lies in the spool, in batches, oldest first."""
 
-    def __init__(self, spool: Spool, database: Database, on_received: Callable[[str], None]) -> None:
+    def __init__(
+        self, spool: Spool, database: Database, on_received: Callable[[str], None], audit: AuditTrail | None = None
+    ) -> None:
         """`on_received` is called with the Study Instance UID of each study that got something new."""
         self._spool = spool
         self._database = database
         self._on_received = on_received
+        self._audit = audit
+        self._indexed: list[SpooledInstance] = []  # since the last audit message
 
     def index_all(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Index until the spool is empty or `stopping`; return how many files were taken up.
@@ -85,7 +94,18 @@ class Indexer:
                     taken += 1
                 if stopping():
                     break
+            self._record_received()
         return taken
+
+    def _record_received(self) -> None:
+        """Tell the audit trail what came, one message per study and sender."""
+        indexed, self._indexed = self._indexed, []
+        groups: dict[tuple[str, str], list[SpooledInstance]] = {}
+        for instance in indexed:
+            groups.setdefault((instance.study_instance_uid, instance.calling_ae_title), []).append(instance)
+        if self._audit is not None:
+            for (uid, sender), instances in groups.items():
+                self._audit.record(partial(_received_message, Party(sender), _audited(uid, instances)))
 
     def _take_up(self, path: Path) -> None:
         study_instance_uid = self._index(path)
@@ -106,6 +126,7 @@ class Indexer:
         except ValueError as error:
             self._quarantine(path, str(error))
             return None
+        self._indexed.append(instance)
         return instance.study_instance_uid if is_new else None
 
     def _insert(self, transaction: Transaction, path: Path, instance: SpooledInstance) -> bool:
@@ -140,6 +161,16 @@ class Indexer:
         with self._database.transaction() as transaction:
             transaction.execute("insert_quarantined_file", path=str(kept), detail=detail)
         log.warning("instance.quarantined", path=str(kept), detail=detail)
+
+
+def _audited(study_instance_uid: str, instances: Iterable[SpooledInstance]) -> Study:
+    patients = {instance.patient_id for instance in instances} - {""}
+    classes = Counter(instance.sop_class_uid for instance in instances)
+    return Study(study_instance_uid, tuple(sorted(patients)), tuple(sorted(classes.items())))
+
+
+def _received_message(sender: Party, study: Study, node: str, now: datetime) -> bytes:
+    return instances_transferred(node, now, sender, Party(node), study)
 
 
 class IndexerThread:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from echo_scp.database.connection import Database, Row, Transaction
+from echo_scp.database.deliveries import Selection, State, retry_deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def failed_studies(database: Database) -> tuple[str, ...]:
 def revive_deliveries(database: Database, study_instance_uid: str | None = None) -> int:
     """Let what was given up wait to be sent again, of one study or of all; return how much."""
     with database.transaction() as transaction:
-        return len(transaction.rows("revive_deliveries", study_instance_uid=study_instance_uid))
+        return retry_deliveries(transaction, Selection(study_instance_uid=study_instance_uid), (State.GIVEN_UP,))
 
 
 def _counts(transaction: Transaction, name: str) -> dict[str, int]:

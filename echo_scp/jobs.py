@@ -7,6 +7,7 @@ lost, and a job that finds its work done does nothing. Deliveries need no job: t
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 from echo_scp import __version__
+from echo_scp.audit import AuditTrail, Study, instances_accessed
 from echo_scp.completeness import Patience, StepEvidence, StepState, StudyEvidence, seconds_until_complete
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction
@@ -32,7 +34,7 @@ from echo_scp.errors import (
     StorageError,
     UnindexableFileError,
 )
-from echo_scp.model import EngineIdentity, Instance
+from echo_scp.model import EngineIdentity, Instance, StudyAnalysis
 from echo_scp.outbox import put
 from echo_scp.pipeline import Pipeline, Request
 from echo_scp.report import PredecessorReference, ResultFile
@@ -79,10 +81,11 @@ class JobQueue:
         key = f"study:{study_instance_uid}"
         self._defer(ANALYSE_STUDY, ANALYSE_QUEUE, key, wait_s, attempt, study_instance_uid=study_instance_uid)
 
-    def recover(self, database: Database) -> None:
-        """Schedule every unfinished study that has no job."""
+    def recover(self, database: Database, longest_wait_s: float) -> None:
+        """Schedule every unfinished study that has no job, and have none wait longer than any job is meant to."""
         with database.transaction() as transaction:
             studies = transaction.rows("studies_without_job")
+            transaction.execute("pull_in_jobs", longest_wait_s=longest_wait_s)
         for (study_instance_uid,) in studies:
             self.schedule_analysis(str(study_instance_uid), 0)
 
@@ -125,6 +128,7 @@ class Work:
         spool: Spool,
         pipeline: Pipeline,
         *,
+        audit: AuditTrail,
         on_queued: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_queued` is called when deliveries were queued."""
@@ -133,6 +137,7 @@ class Work:
         self._queue = queue
         self._spool = spool
         self._pipeline = pipeline
+        self._audit = audit
         self._on_queued = on_queued
 
     def analyse_study(self, study_instance_uid: str) -> None:
@@ -143,11 +148,11 @@ class Work:
         finally:
             structlog.contextvars.unbind_contextvars("study_instance_uid")
 
-    def fail_study(self, study_instance_uid: str) -> None:
-        """Record that a study is not tried again until something new arrives."""
+    def fail_study(self, study_instance_uid: str, failure: str) -> None:
+        """Record that a study is not tried again until something new arrives, and why."""
         with self._database.transaction() as transaction:
-            transaction.execute("study_failed", study_instance_uid=study_instance_uid)
-        log.error("study.failed", study_instance_uid=study_instance_uid)
+            transaction.execute("study_failed", study_instance_uid=study_instance_uid, failure=failure)
+        log.error("study.failed", study_instance_uid=study_instance_uid, failure=failure)
 
     def _analyse_study(self, uid: str) -> None:
         run = self._begin(uid)
@@ -160,6 +165,7 @@ class Work:
         One transaction that holds the study's row: an instance indexed meanwhile is in the inputs, or makes a new run.
         """
         with self._database.transaction() as transaction:
+            transaction.execute("forget_future_arrival", study_instance_uid=uid)
             wait_s = self._seconds_until_complete(transaction, uid)
             inputs = transaction.rows("study_inputs", study_instance_uid=uid)
             if wait_s is None or not inputs:
@@ -224,12 +230,16 @@ class Work:
         objects = tuple(file for file in analysed.files if file.kind != "PNG")
         self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
         with self._database.transaction() as transaction:
+            if transaction.row("lock_run", run_id=run.run_id) == (True,):
+                log.warning("study.analysed_twice", revision=revision)  # the job was taken over from a living worker
+                return
             store_analysis(transaction, run.run_id, analysed.analysis)
             _store_objects(transaction, run.run_id, objects, folder)
             facts = study_facts(analysed.analysis, self._config.deliver.urgent_ef_percent)
             deliveries = put(transaction, self._config.destinations, objects, facts)
             transaction.execute("study_reported", study_instance_uid=uid, revision=revision)
         log.info("study.reported", revision=revision, objects=len(objects), deliveries=deliveries)
+        self._audit.record(lambda node, now: instances_accessed(node, now, _audited(uid, analysed.analysis)))
         self._on_queued()
 
 
@@ -258,6 +268,13 @@ def _predecessor(transaction: Transaction, uid: str, revision: int) -> Predecess
         return None
     sop_instance_uid, series_instance_uid, sop_class_uid = (str(value) for value in row)
     return PredecessorReference(uid, series_instance_uid, sop_instance_uid, sop_class_uid)
+
+
+def _audited(study_instance_uid: str, analysis: StudyAnalysis) -> Study:
+    instances = [clip.instance for clip in analysis.clips]
+    patients = {str(instance.header.get("PatientID") or "") for instance in instances} - {""}
+    classes = Counter(instance.sop_class_uid for instance in instances)
+    return Study(study_instance_uid, tuple(sorted(patients)), tuple(sorted(classes.items())))
 
 
 def _store_objects(transaction: Transaction, run_id: int, objects: Iterable[ResultFile], folder: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import sys
+import threading
+import traceback
 import warnings
 from typing import Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from echo_scp.errors import EchoScpError
 
 # Never logged, whoever binds them. In snake case and as DICOM keywords.
 IDENTIFYING_KEYS = frozenset(
@@ -32,6 +38,9 @@ IDENTIFYING_KEYS = frozenset(
 # The lowest level at which a library is heard; WARNING for those not named. pydicom's warnings quote the values of a
 # data set. On our handler and not on the libraries' loggers: pydicom sets its own level when it is imported.
 _LIBRARY_LEVELS = {"echo_scp": logging.NOTSET, "pydicom": logging.ERROR}
+# pydicom warns in this category, and quotes the values that it finds odd.
+_QUOTING_WARNING = re.compile(r"(^.*?:\d+: UserWarning):.*", re.DOTALL)
+_UID = re.compile(r"[0-9.]*")
 _COMPARABLE_KEYS = frozenset(key.replace("_", "") for key in IDENTIFYING_KEYS)
 
 
@@ -49,6 +58,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         drop_identifying_keys,
+        veil_odd_uids,
     ]
     structlog.configure(
         processors=[
@@ -62,6 +72,7 @@ def configure(
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_heard)
+    handler.addFilter(_without_values)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=_rendering(format), foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -69,6 +80,8 @@ def configure(
     logging.getLogger("echo_scp").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote the values that they find odd
+    sys.excepthook = lambda kind, error, trace: _log_uncaught(error)
+    threading.excepthook = lambda arguments: _log_uncaught(arguments.exc_value)
 
 
 def drop_identifying_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -78,14 +91,67 @@ def drop_identifying_keys(_logger: WrappedLogger, _method: str, event: EventDict
     return event
 
 
+def veil_odd_uids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace what stands where a UID should and is none by a hash: it may be anything, a name too."""
+    for key, value in event.items():
+        if key.endswith("_uid") and isinstance(value, str) and not _UID.fullmatch(value):
+            event[key] = "x" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return event
+
+
 def _rendering(format: Literal["json", "console"]) -> list[Processor]:  # noqa: A002
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if format == "json":
-        return [remove_meta, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # Its default traceback shows local variables, and those may hold a patient's name.
-    plain = structlog.dev.plain_traceback
-    return [remove_meta, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        return [remove_meta, _format_exception, structlog.processors.JSONRenderer()]
+    return [remove_meta, _format_exception, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+
+
+def _format_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put an exception into the event as where it was raised and of what kind, without what it says.
+
+    What it says may quote a header: "could not convert string to float: 'DOE^JANE'". Ours quote none.
+    """
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else info if isinstance(info, BaseException) else sys.exception()
+    if info and error is not None:
+        event["exception"] = "\n".join(_lines(error))
+    return event
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Return the traceback of an error, after that of the error that it was raised from."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    lines = [*_lines(cause), "the cause of:"] if cause is not None else []
+    frames = traceback.extract_tb(error.__traceback__)
+    lines += [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames]
+    return [*lines, _kind(error)]
+
+
+def _kind(error: BaseException) -> str:
+    name = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    if isinstance(error, EchoScpError):
+        return f"{name}: {error}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{name}: {error.strerror}"
+    return name
+
+
+def _log_uncaught(error: BaseException | None) -> None:
+    if isinstance(error, KeyboardInterrupt) or error is None:
+        return
+    structlog.get_logger(__name__).critical("process.failed", exc_info=error)
 
 
 def _is_heard(record: logging.LogRecord) -> bool:
     return record.levelno >= _LIBRARY_LEVELS.get(record.name.partition(".")[0], logging.WARNING)
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Let pass every line, but no text that may quote what a peer sent or a file holds."""
+    if isinstance(record.msg, BaseException):
+        record.msg, record.args = _kind(record.msg), None
+    if record.name.partition(".")[0] == "pydicom":
+        record.msg, record.args = f"an error in {record.filename}, line {record.lineno}", None
+    if record.name == "py.warnings":
+        record.msg, record.args = _QUOTING_WARNING.sub(r"\1", record.getMessage()), None
+    return True

@@ -120,6 +120,9 @@ DESTINATION_RESTING = Gauge(
     "1 while a destination that could not be reached is left alone, else 0.",
     ("destination",),
 )
+PURGED_STUDIES = Counter(
+    "echo_scp_purged_studies_total", "Studies whose local copies were removed because the disk was full."
+)
 QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue.", ("queue",))
 QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
 ENGINE_FALLBACKS = Counter(
@@ -143,6 +146,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     DELIVERY_AGE,
     DELIVERY_ATTEMPTS,
     DESTINATION_RESTING,
+    PURGED_STUDIES,
     QUEUE_DEPTH,
     QUEUE_AGE,
     ENGINE_FALLBACKS,

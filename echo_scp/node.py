@@ -22,6 +22,7 @@ from types import FrameType
 import structlog
 
 from echo_scp import __version__, logs, metrics
+from echo_scp.audit import AuditTrail, application_started, application_stopped
 from echo_scp.clerk import Clerk, ClerkThread, Reporter
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, migrate
@@ -82,7 +83,10 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
     with ExitStack() as stack:
         stack.enter_context(_only_node_in(config.data_folder))
         metrics.prepare(config.data_folder / "metrics")
-        spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+        audit = stack.enter_context(AuditTrail(config.audit, config.audit_file, config.receive.ae_title))
+        audit.record(application_started)
+        stack.callback(audit.record, application_stopped)
+        spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
         spooled = _Forward()
         with _bound(config.receive.address, config.receive.port):
             receivers = stack.enter_context(Receivers(config, spooled))
@@ -93,7 +97,7 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         database = stack.enter_context(Database(url))
         queue = stack.enter_context(JobQueue(url))
         indexer = IndexerThread(
-            Indexer(spool, database, lambda uid: queue.schedule_analysis(uid, config.study.quiet_period_s))
+            Indexer(spool, database, lambda uid: queue.schedule_analysis(uid, config.study.quiet_period_s), audit)
         )
         spooled.target = indexer.wake
         indexer.start()
@@ -260,7 +264,10 @@ def _work(config: Config, url: str) -> None:
         run_worker(config, url, alone=not config.database.url)
     except EchoScpError as error:
         log.error("worker.failed", detail=str(error))
-        raise SystemExit(1) from error
+        raise SystemExit(1) from None
+    except Exception:  # the edge of the process: multiprocessing would print what the error says
+        log.exception("worker.failed")
+        raise SystemExit(1) from None
 
 
 def _die_with(sentinel: int) -> None:

@@ -127,8 +127,8 @@ class Pipeline:
 
         Nothing in one instance stops the others: what cannot be analysed carries its reason. `publish` is called from
         several threads, for SEG and picture of each measured clip and at last for the SR; what it raises ends the
-        analysis. `progress` is called in order of series and instance number. Raises EngineError when an engine was
-        exchanged meanwhile: nothing is reported under an engine that did not run.
+        analysis. `progress` is called in order of series and instance number. Raises EngineError when an engine failed
+        or was exchanged meanwhile: nothing is reported under an engine that did not run.
         """
         begun = self._begin(request)
         run = partial(self._run, begun, request.now, publish)
@@ -170,6 +170,8 @@ class Pipeline:
                 objects = tuple(self._objects(finding, study, now))
             except InstanceError as error:
                 return _refused(instance, error.reason, error.detail)
+            except EngineError:  # the engine's fault, not the clip's: the whole study is tried again
+                raise
             except Exception:  # one instance, whatever is wrong with it, must not take the study's other clips with it
                 log.exception("clip.failed", sop_instance_uid=instance.sop_instance_uid)
                 return _refused(instance, Reason.INTERNAL_ERROR, "an internal error; see the log")

@@ -122,22 +122,28 @@ class SpoolFile:
 class Spool:
     """The data folder. Safe for threads, and for several processes on one folder."""
 
-    def __init__(self, data_folder: Path, reserve_disk_mb: int) -> None:
-        """Make the folders and remove what an earlier process received in part. Raises StorageError."""
+    def __init__(self, data_folder: Path, reserve_disk_mb: int, shared_folder: Path | None = None) -> None:
+        """Make the folders and remove what an earlier process received in part. Raises StorageError.
+
+        The store and the results are in `shared_folder`, where it is given: several hosts may share it.
+        """
         self._incoming = data_folder / "spool" / "incoming"
         self._ready = data_folder / "spool" / "ready"
-        self._store = data_folder / "store"
+        shared_folder = data_folder if shared_folder is None else shared_folder
+        self._store = shared_folder / "store"
         self._quarantine = data_folder / "quarantine"
-        self._results = data_folder / "results"
+        self._results = shared_folder / "results"
         self._commitments = data_folder / "commitment"
         self._steps = data_folder / "steps"
         self._kept = data_folder / "kept"
         self._reserve_bytes = reserve_disk_mb * 1024 * 1024
         with _storage_errors():
             data_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-            notes = (self._commitments, self._steps)
-            for folder in (self._incoming, self._ready, self._store, self._quarantine, self._results, *notes):
+            shared_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            for folder in (self._incoming, self._ready, self._quarantine, self._commitments, self._steps):
                 _make_folder(folder, data_folder)
+            for folder in (self._store, self._results):
+                _make_folder(folder, shared_folder)
             self._sweep()
 
     def open(self, identity: SpooledIdentity) -> SpoolFile:

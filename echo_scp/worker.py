@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import procrastinate
 import structlog
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 
+from echo_scp.audit import AuditTrail
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError
@@ -20,11 +23,14 @@ from echo_scp.jobs import ANALYSE_QUEUE, ANALYSE_STUDY, JobQueue, Work
 from echo_scp.kept import KeptResults
 from echo_scp.outbox import Deliverer, retry_wait_s
 from echo_scp.pipeline import Pipeline
+from echo_scp.retention import Retention, disk_used_percent
 from echo_scp.spool import Spool
 
 ANALYSIS_ATTEMPTS = 3
 ANALYSIS_RETRY_S = (5.0, 300.0)  # first and longest wait
-MAXIMUM_TAKEOVERS = 5  # of one study's job: more mean that the study kills its worker
+MAXIMUM_TAKEOVERS = 8  # of one study's job: more mean that the study kills its worker
+FREE_TAKEOVERS = 2  # a worker may die of something else; from then on the study waits, and others go before it
+CLOCK_TOLERANCE_S = 60.0  # how far the clocks of hosts may lie apart
 POLLING_S = 1.0  # how late a job that is due may start
 GRACE_S = 60.0  # how long a stopping worker waits for the jobs in hand; what is left runs again at the next start
 
@@ -38,12 +44,24 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
     """
     os.nice(config.work.niceness)  # a sender waits for the receiver, nobody for us; threads to come inherit it
     engines = load_engines(config.analysis)
-    spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+    spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
     connections = 2 + config.work.concurrency + sum(destination.concurrency for destination in config.destinations)
-    with Database(url, connections) as database, JobQueue(url) as queue, Deliverer(config, database) as deliverer:
+    with (
+        AuditTrail(config.audit, config.audit_file, config.receive.ae_title) as audit,
+        Database(url, connections) as database,
+        JobQueue(url) as queue,
+        Deliverer(config, database, audit) as deliverer,
+    ):
         pipeline = Pipeline(config, engines, _kept(config, spool))
-        work = Work(config, database, queue, spool, pipeline, on_queued=deliverer.wake)
-        asyncio.run(_run(config, url, work, queue, lambda: queue.recover(database), alone=alone))
+        work = Work(config, database, queue, spool, pipeline, audit=audit, on_queued=deliverer.wake)
+        longest_wait_s = config.study.quiet_period_s + ANALYSIS_RETRY_S[1] + CLOCK_TOLERANCE_S
+        retention = Retention(config, database, audit, partial(disk_used_percent, config.store_folder))
+
+        def keep_house() -> None:
+            queue.recover(database, longest_wait_s)
+            retention.run()
+
+        asyncio.run(_run(config, url, work, queue, keep_house, alone=alone))
     log.info("worker.stopped")
 
 
@@ -54,7 +72,7 @@ def _kept(config: Config, spool: Spool) -> KeptResults | None:
 
 
 async def _run(
-    config: Config, url: str, work: Work, queue: JobQueue, recover: Callable[[], None], *, alone: bool
+    config: Config, url: str, work: Work, queue: JobQueue, keep_house: Callable[[], None], *, alone: bool
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,7 +83,7 @@ async def _run(
         await _take_over_stalled(app, work, 0.0 if alone else stalled_after_s)
         tasks = [
             asyncio.create_task(_work(app, ANALYSE_QUEUE, config.work.concurrency, stalled_after_s)),
-            asyncio.create_task(_housekeep(app, work, recover, stalled_after_s)),
+            asyncio.create_task(_housekeep(app, work, keep_house, stalled_after_s)),
         ]
         stopping = asyncio.create_task(stop.wait())
         log.info("worker.started", concurrency=config.work.concurrency)
@@ -95,9 +113,15 @@ def build_app(url: str, work: Work, queue: JobQueue) -> procrastinate.App:
             if passing or attempt < ANALYSIS_ATTEMPTS:
                 queue.schedule_analysis(study_instance_uid, retry_wait_s(*ANALYSIS_RETRY_S, attempt), attempt + 1)
             else:
-                work.fail_study(study_instance_uid)
+                work.fail_study(study_instance_uid, _failure(error, attempt))
 
     return app
+
+
+def _failure(error: Exception, attempts: int) -> str:
+    """Say why a study failed. Of errors that are not ours only the kind: their text may quote a header."""
+    reason = f"{type(error).__name__}: {error}" if isinstance(error, EchoScpError) else type(error).__name__
+    return f"{attempts} attempts; the last: {reason}"
 
 
 async def _work(app: procrastinate.App, queue: str, concurrency: int, stalled_after_s: float) -> None:
@@ -114,11 +138,13 @@ async def _work(app: procrastinate.App, queue: str, concurrency: int, stalled_af
     )
 
 
-async def _housekeep(app: procrastinate.App, work: Work, recover: Callable[[], None], stalled_after_s: float) -> None:
-    """Give lost work its job again: at once, and then regularly."""
+async def _housekeep(
+    app: procrastinate.App, work: Work, keep_house: Callable[[], None], stalled_after_s: float
+) -> None:
+    """Give lost work its job again, and keep the disk from filling: at once, and then regularly."""
     while True:
         try:
-            await asyncio.to_thread(recover)
+            await asyncio.to_thread(keep_house)
             await _take_over_stalled(app, work, stalled_after_s)
         except (DatabaseUnavailableError, ConnectorException) as error:
             log.warning("worker.database_unavailable", detail=str(error))
@@ -134,11 +160,15 @@ async def _take_over_stalled(app: procrastinate.App, work: Work, seconds: float)
 
 async def _take_over(app: procrastinate.App, work: Work, job: Job) -> None:
     log.warning("job.taken_over", task=job.task_name, job_id=job.id, attempts=job.attempts)
-    if job.task_name == ANALYSE_STUDY and job.attempts >= MAXIMUM_TAKEOVERS:
-        await asyncio.to_thread(work.fail_study, str(job.task_kwargs["study_instance_uid"]))
+    deaths = job.attempts + 1
+    if job.task_name == ANALYSE_STUDY and deaths >= MAXIMUM_TAKEOVERS:
+        failure = f"its analysis ended the worker {deaths} times"
+        await asyncio.to_thread(work.fail_study, str(job.task_kwargs["study_instance_uid"]), failure)
         await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
         return
+    again = max(0, deaths - FREE_TAKEOVERS)
+    wait_s = retry_wait_s(*ANALYSIS_RETRY_S, again) if again else 0.0
     try:
-        await app.job_manager.retry_job(job)
+        await app.job_manager.retry_job(job, datetime.now(UTC) + timedelta(seconds=wait_s), priority=-again)
     except UniqueViolation:  # a newer job of the same study or object waits: it does this one's work
         await app.job_manager.finish_job(job, Status.ABORTED, delete_job=True)

@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"errors"}),
     frozenset({"config", "metrics", "logs"}),
-    frozenset({"spool", "database", "inference"}),
+    frozenset({"spool", "database", "inference", "audit"}),
     frozenset(
         {
             "decode",
@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"kept", "schedule", "completeness"}),
     frozenset({"commitment", "procedure_step"}),
     frozenset({"pipeline", "imports", "outbox"}),
-    frozenset({"receive", "jobs", "index", "clerk", "folder", "web"}),
+    frozenset({"receive", "jobs", "index", "clerk", "folder", "web", "retention"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
     frozenset({"tables", "progress", "doctor", "inquiry"}),

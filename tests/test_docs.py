@@ -80,6 +80,12 @@ def test_every_engines_command_is_explained(name):
     assert f"| `echo-scp engines {name}" in (ROOT / "docs" / "engines.md").read_text()
 
 
+@pytest.mark.parametrize("name", get_command(app).commands["deliveries"].commands)
+def test_every_deliveries_command_is_explained(name):
+    """docs/operations.md has a row per command."""
+    assert f"| `echo-scp deliveries {name}" in (ROOT / "docs" / "operations.md").read_text()
+
+
 def test_links_between_documents_lead_somewhere():
     """Every relative link of the README and of docs/ names a file."""
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):

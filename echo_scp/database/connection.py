@@ -52,7 +52,13 @@ class Database:
     def __init__(self, url: str, connections: int = 4, timeout_s: float = 10) -> None:
         self._timeout_s = timeout_s
         self._pool = ConnectionPool(
-            url, min_size=1, max_size=connections, open=False, name="echo-scp", check=ConnectionPool.check_connection
+            url,
+            min_size=1,
+            max_size=connections,
+            open=False,
+            name="echo-scp",
+            check=ConnectionPool.check_connection,
+            configure=_configure,
         )
 
     def __enter__(self) -> Self:
@@ -77,7 +83,8 @@ class Database:
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
         except psycopg.DataError as error:
-            raise ValueError(f"the database refuses a value: {error}") from error
+            # Not its text: that may quote the value.
+            raise ValueError(f"the database refuses a value ({type(error).__name__})") from error
 
     def ping(self) -> bool:
         """Tell whether the database answers."""
@@ -86,6 +93,15 @@ class Database:
                 return transaction.row("ping") == (1,)
         except DatabaseUnavailableError:
             return False
+
+
+def _configure(connection: psycopg.Connection[Row]) -> None:
+    """Have the server free soon what a host held that vanished, and leave alone what waits for a slow destination."""
+    connection.execute("SET tcp_keepalives_idle = 10")
+    connection.execute("SET tcp_keepalives_interval = 5")
+    connection.execute("SET tcp_keepalives_count = 3")
+    connection.execute("SET idle_in_transaction_session_timeout = 0")
+    connection.commit()
 
 
 def migrate(url: str) -> None:

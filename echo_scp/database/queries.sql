@@ -26,12 +26,17 @@ INSERT INTO instance (
 -- name: study_received
 UPDATE study SET
     state = 'receiving',
+    failure = '',
     quiet_since = clock_timestamp(),
     last_received_at = greatest(last_received_at, %(received_at)s)
 WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: insert_quarantined_file
 INSERT INTO quarantined_file (path, detail) VALUES (%(path)s, %(detail)s) ON CONFLICT (path) DO NOTHING;
+
+-- name: forget_future_arrival
+-- The clock went back: the quiet period begins again rather than last until then.
+UPDATE study SET quiet_since = now() WHERE study_instance_uid = %(study_instance_uid)s AND quiet_since > now();
 
 -- name: study_evidence
 SELECT
@@ -96,6 +101,11 @@ WHERE state IN ('receiving', 'analysing') AND NOT EXISTS (
     WHERE j.lock = 'study:' || study.study_instance_uid AND j.status IN ('todo', 'doing')
 );
 
+-- name: pull_in_jobs
+-- Nothing here schedules a job so far ahead: the clock has gone back since.
+UPDATE procrastinate_jobs SET scheduled_at = now()
+WHERE status = 'todo' AND scheduled_at > now() + make_interval(secs => %(longest_wait_s)s);
+
 -- name: last_finished_run
 SELECT revision, inputs_sha256, started_at FROM run
 WHERE study_instance_uid = %(study_instance_uid)s AND finished_at IS NOT NULL
@@ -114,7 +124,7 @@ RETURNING id, started_at;
 UPDATE study SET state = 'analysing' WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: study_failed
-UPDATE study SET state = 'failed' WHERE study_instance_uid = %(study_instance_uid)s AND state = 'analysing';
+UPDATE study SET state = 'failed', failure = %(failure)s WHERE study_instance_uid = %(study_instance_uid)s AND state = 'analysing';
 
 -- name: study_unchanged
 UPDATE study SET state = 'reported' WHERE study_instance_uid = %(study_instance_uid)s;
@@ -125,6 +135,9 @@ UPDATE study SET
     -- What came meanwhile has made it 'receiving' again. No clock is asked: it may jump.
     state = CASE WHEN state = 'analysing' THEN 'reported' ELSE state END
 WHERE study_instance_uid = %(study_instance_uid)s;
+
+-- name: lock_run
+SELECT finished_at IS NOT NULL FROM run WHERE id = %(run_id)s FOR UPDATE;
 
 -- name: finish_run
 UPDATE run SET
@@ -176,7 +189,7 @@ SELECT d.sop_instance_uid, o.path, o.kind, o.run_id, r.study_instance_uid, d.fai
 FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
 WHERE d.destination = %(destination)s AND d.state = 'waiting'
     AND (d.next_attempt_at <= now() OR d.next_attempt_at > now() + %(longest_wait)s)
-ORDER BY d.urgent DESC, d.number LIMIT %(limit)s;
+ORDER BY d.urgent DESC, d.number LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED;
 
 -- name: take_delivery
 SELECT d.sop_instance_uid, o.path, o.kind, o.run_id, r.study_instance_uid, d.failure_count, d.urgent
@@ -273,6 +286,7 @@ FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id
 WHERE (%(states)s::text[] IS NULL OR d.state = ANY (%(states)s))
     AND (%(destination)s::text IS NULL OR d.destination = %(destination)s)
     AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
+    AND (%(sop_instance_uid)s::text IS NULL OR d.sop_instance_uid = %(sop_instance_uid)s)
 ORDER BY d.state = 'waiting' DESC, d.urgent DESC, d.number DESC LIMIT %(limit)s;
 
 -- name: retry_deliveries
@@ -354,16 +368,60 @@ SELECT queue_name, count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'do
 SELECT count(*) FROM quarantined_file;
 
 -- name: ask_for_analysis
-UPDATE study SET state = 'receiving' WHERE study_instance_uid = %(study_instance_uid)s RETURNING study_instance_uid;
+UPDATE study SET state = 'receiving', failure = '' WHERE study_instance_uid = %(study_instance_uid)s RETURNING study_instance_uid;
 
 -- name: failed_studies
 SELECT study_instance_uid FROM study WHERE state = 'failed' ORDER BY last_received_at;
 
--- name: revive_deliveries
-UPDATE delivery d SET state = 'waiting', created_at = now() FROM result_object o JOIN run r ON r.id = o.run_id
-WHERE o.sop_instance_uid = d.sop_instance_uid AND d.state = 'given_up'
-    AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
-RETURNING d.sop_instance_uid;
+-- name: take_purgeable_study
+-- Reported, quiet for long enough, nothing odd kept for an operator to look at, sent to somebody, and every delivery made.
+-- What a destination does not support it will never have: it holds nothing up where another object was delivered to it.
+SELECT s.study_instance_uid FROM study s
+WHERE s.state = 'reported'
+    AND s.last_received_at < now() - make_interval(secs => %(minimum_age_s)s)
+    AND s.quiet_since < now() - make_interval(secs => %(minimum_age_s)s)
+    AND EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid)
+    AND NOT EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid AND i.conflicting)
+    AND EXISTS (
+        SELECT FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+        WHERE r.study_instance_uid = s.study_instance_uid AND d.state IN ('delivered', 'committed')
+    )
+    AND NOT EXISTS (
+        SELECT FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
+        WHERE r.study_instance_uid = s.study_instance_uid AND CASE
+            WHEN d.state = 'committed' THEN false
+            WHEN d.state = 'delivered' THEN d.destination = ANY (%(committing)s::text[])
+            WHEN d.state = 'unsupported' THEN NOT EXISTS (
+                SELECT FROM delivery e JOIN result_object p USING (sop_instance_uid)
+                WHERE p.run_id = o.run_id AND e.destination = d.destination AND e.state IN ('delivered', 'committed')
+            )
+            ELSE true
+        END
+    )
+ORDER BY s.last_received_at LIMIT 1 FOR UPDATE OF s SKIP LOCKED;
+
+-- name: study_files
+SELECT path FROM instance WHERE study_instance_uid = %(study_instance_uid)s;
+
+-- name: forget_study_files
+WITH forgotten AS (
+    DELETE FROM instance WHERE study_instance_uid = %(study_instance_uid)s RETURNING path, sop_instance_uid
+), objects AS (
+    SELECT o.path, o.sop_instance_uid FROM result_object o JOIN run r ON r.id = o.run_id
+    WHERE r.study_instance_uid = %(study_instance_uid)s
+)
+INSERT INTO purged_file (path, sop_instance_uid)
+SELECT path, sop_instance_uid FROM forgotten UNION SELECT path, sop_instance_uid FROM objects
+ON CONFLICT DO NOTHING;
+
+-- name: take_purged_file
+SELECT path, sop_instance_uid FROM purged_file LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: instance_at
+SELECT path FROM instance WHERE path = %(path)s;
+
+-- name: forget_purged_file
+DELETE FROM purged_file WHERE path = %(path)s;
 
 -- name: ping
 SELECT 1;

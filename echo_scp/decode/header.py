@@ -60,7 +60,8 @@ def _parse(path: Path) -> Dataset:
     except _PARSE_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:  # the system's; pydicom's own carry no number
             raise InstanceError(Reason.UNDECODABLE, f"{path.name} cannot be read: {error.strerror}") from error
-        raise UnindexableFileError(path, f"not a readable DICOM file: {error}") from error
+        # Not its text: that may quote the header.
+        raise UnindexableFileError(path, f"not a readable DICOM file ({type(error).__name__})") from error
 
 
 def _begins_like_a_data_set(path: Path) -> bool:

@@ -6,6 +6,7 @@ import threading
 
 import structlog
 
+from echo_scp.audit import AuditTrail
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
 from echo_scp.errors import DatabaseUnavailableError
@@ -20,13 +21,13 @@ log = structlog.get_logger(__name__)
 class Deliverer:
     """The threads of all destinations. Leaving the `with` block finishes the objects in hand."""
 
-    def __init__(self, config: Config, database: Database) -> None:
+    def __init__(self, config: Config, database: Database, audit: AuditTrail) -> None:
         self._stopping = threading.Event()
         self._wake = threading.Condition()
         self._generation = 0
         self._threads: list[threading.Thread] = []
         for destination in config.destinations:
-            lane = Lane(config, destination, database, self._stopping.is_set)
+            lane = Lane(config, destination, database, audit, self._stopping.is_set)
             committing = Committing(config, destination, database)
             for number in range(1, destination.concurrency + 1):
                 name = f"deliver-{destination.name}-{number}"

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import cast
 
 import structlog
+from pydicom import dcmread
 
+from echo_scp.audit import AuditTrail, Party, Study, instances_transferred
 from echo_scp.config import Config, Destination, ObjectKind
 from echo_scp.database.connection import Database, Row, Transaction
 from echo_scp.deliver import Sender, open_sender
@@ -45,31 +47,38 @@ class Lane:
     """The way to one destination. Holds no state: several threads may use it at once."""
 
     def __init__(
-        self, config: Config, destination: Destination, database: Database, stopping: Callable[[], bool]
+        self,
+        config: Config,
+        destination: Destination,
+        database: Database,
+        audit: AuditTrail,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._destination = destination
         self._database = database
         self._calling_ae_title = config.receive.ae_title
         self._settings = config.deliver
+        self._audit = audit
         self._stopping = stopping
 
     def send_due(self) -> bool:
-        """Send what is due on one association; return False when there was nothing to do.
+        """Send what is due on one association; return False when there is nothing (more) to do at once.
 
         Raises DatabaseUnavailableError; what was sent last may then be sent again, which changes nothing there.
         """
         paths = self._due()
         if not paths or not self._may_try():
             return False
-        timeout_s = self._settings.timeout_s
+        timeout_s, sent = self._settings.timeout_s, False
         try:
             with open_sender(self._destination, self._calling_ae_title, timeout_s, paths) as sender:
                 self._answered()
                 while not self._stopping() and self._send_next(sender):
-                    pass
+                    sent = True
         except DestinationUnreachableError as error:
             self._rest(error)
-        return True
+            return True
+        return sent
 
     def _due(self) -> list[Path]:
         """Return the files that come next; those that are not there (a store that is not mounted) wait alone."""
@@ -132,7 +141,16 @@ class Lane:
         )
         DELIVERIES.add(destination=self._destination.name, outcome="warning" if outcome.warning else "delivered")
         log.info("delivery.delivered", **self._about(taken), detail=outcome.warning)
+        self._record_transfer(taken)
         return True
+
+    def _record_transfer(self, taken: Taken) -> None:
+        target = self._destination
+        receiver = Party(target.url) if target.url else Party(target.ae_title, target.host)
+        header = dcmread(taken.path, stop_before_pixels=True, specific_tags=["SOPClassUID", "PatientID"])
+        patient_id = str(header.get("PatientID") or "")
+        study = Study(taken.study_instance_uid, (patient_id,) if patient_id else (), ((str(header.SOPClassUID), 1),))
+        self._audit.record(lambda node, now: instances_transferred(node, now, Party(node), receiver, study))
 
     def _failed(self, transaction: Transaction, taken: Taken, error: DeliveryError) -> None:
         """Let the object wait alone, and longer each time; what is never supported has its fallbacks sent instead."""

@@ -72,6 +72,8 @@ class Node:
     port: int = field(default_factory=pick_port)
     web_port: int = field(default_factory=pick_port)
     process: subprocess.Popen[bytes] | None = None
+    settings: str = ""  # more of the configuration, before and in its tables
+    database_url: str = ""
 
     @property
     def data(self) -> Path:
@@ -85,7 +87,8 @@ class Node:
         self.folder.mkdir(exist_ok=True)
         config = self.folder / "node.toml"
         config.write_text(
-            CONFIG.format(
+            self.settings
+            + CONFIG.format(
                 data=self.data,
                 port=self.port,
                 web_port=self.web_port,
@@ -127,12 +130,23 @@ class Node:
     def send(self, path: Path) -> None:
         send(path, self.peer, "CART", 20)
 
+    def send_bytes(self, path: Path) -> None:
+        """Put a file into the spool as the listener would, whatever is in it."""
+        target = self.data / "spool" / "ready" / f"{time.time_ns():020d}-{path.stem}.dcm"
+        target.write_bytes(path.read_bytes())
+
+    def spooled(self) -> list[Path]:
+        return list((self.data / "spool" / "ready").iterdir())
+
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """Ask the node's own PostgreSQL."""
+        with psycopg.connect(self.database_url or self.embedded_url()) as connection:
+            return connection.execute(query).fetchall()
+
+    def embedded_url(self) -> str:
         server = PostmasterInfo.read_from_pgdata(self.data / "postgresql")
         assert server is not None
-        with psycopg.connect(server.get_uri()) as connection:
-            return connection.execute(query).fetchall()
+        return server.get_uri()
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")

@@ -104,8 +104,8 @@ def test_an_unfinished_study_without_a_job_gets_one_again(url, database, tmp_pat
     Indexer(spool, database, lambda uid: None).index_all()
 
     with JobQueue(url) as queue:
-        queue.recover(database)
-        queue.recover(database)
+        queue.recover(database, 60)
+        queue.recover(database, 60)
 
     with database.transaction() as transaction:
         depth = {str(name): count for name, count, _ in transaction.rows("queue_depth")}

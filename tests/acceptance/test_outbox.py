@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,17 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
-from echo_scp.config import Config, Destination
+from echo_scp.audit import AuditTrail
+from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
+from echo_scp.database.deliveries import (
+    RETRIED,
+    Selection,
+    State,
+    cancel_deliveries,
+    list_deliveries,
+    retry_deliveries,
+)
 from echo_scp.database.embedded import embedded_server
 from echo_scp.deliver import StudyFacts
 from echo_scp.node import prepare_database
@@ -49,7 +59,8 @@ class Outbox:
         self.destination = Destination(**(options | changes))
         deliver = {"first_retry_s": 60, "maximum_retry_s": 6 * 3600, "give_up_after_h": 168, "timeout_s": 5}
         self.config = Config(deliver=deliver, destinations=(self.destination,))
-        self.lane = Lane(self.config, self.destination, database, lambda: False)
+        self.audit = AuditTrail(AuditConfig(), folder / "audit.log", "ECHO_SCP")
+        self.lane = Lane(self.config, self.destination, database, self.audit)
 
     def queue(self, *kinds: str, facts: StudyFacts = ROUTINE, destinations: int = 1) -> list[str]:
         """Store one run with an object per kind, and queue what rules say; return the SOP Instance UIDs."""
@@ -117,6 +128,7 @@ def test_everything_that_is_due_goes_over_one_association(database, tmp_path):
     assert scp.instances == queued
     assert scp.associations == 1
     assert outbox.rows("state, attempt_count, status") == [("delivered", 1, 0)] * 4
+    assert (tmp_path / "audit.log").read_text().count("DICOM Instances Transferred") == 4
 
 
 def test_urgent_findings_go_first(database, tmp_path):
@@ -277,10 +289,11 @@ def test_two_hosts_share_what_waits_and_send_nothing_twice(database, url, tmp_pa
         outbox = Outbox(database, tmp_path, port, concurrency=2)
         queued = [uid for _ in range(20) for uid in outbox.queue("SR")]
 
-        with Deliverer(outbox.config, database), Deliverer(outbox.config, other_database):
+        with Deliverer(outbox.config, database, outbox.audit), Deliverer(outbox.config, other_database, outbox.audit):
             wait_for(lambda: set(outbox.rows("state")) == {("delivered",)}, 30)
 
     assert sorted(scp.instances) == sorted(queued)
+    assert scp.associations <= 4
 
 
 def test_what_is_in_hand_of_a_lost_host_is_free_at_once(database, url, tmp_path):
@@ -361,3 +374,80 @@ def test_without_a_report_an_object_stays_delivered_and_is_asked_about_later(dat
 
     assert asked == [True, False]
     assert outbox.rows("state, detail") == [("delivered", "no report of Storage Commitment came")]
+
+
+def found(database: Database, states: tuple[State, ...] | None = None, **selection: str) -> list[tuple[str, int]]:
+    with database.transaction() as transaction:
+        listed = list_deliveries(transaction, Selection(**selection), states, 100)
+    return [(delivery.state, delivery.attempt_count) for delivery in listed]
+
+
+def test_an_operator_sees_what_waits_first(database, tmp_path):
+    """And chooses by state, destination, study or object."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        sent = outbox.queue("SR")
+        outbox.lane.send_due()
+    outbox.queue("SEG")
+
+    assert found(database) == [("waiting", 0), ("delivered", 1)]
+    assert found(database, (State.DELIVERED,)) == [("delivered", 1)]
+    assert found(database, sop_instance_uid=sent[0]) == [("delivered", 1)]
+    assert found(database, destination="other") == []
+
+
+def test_an_operator_has_a_resting_destination_tried_at_once(database, tmp_path, free_port):
+    """What was given up goes too, as if it had never been tried."""
+    outbox = Outbox(database, tmp_path, free_port)
+    outbox.queue("SR")
+    outbox.lane.send_due()
+    with database.transaction() as transaction:
+        transaction._connection.execute("UPDATE delivery SET state = 'given_up', tried_s = 1e9")
+        retried = retry_deliveries(transaction, Selection(destination="pacs"), RETRIED)
+    scp = both()
+    with scp.running() as port:
+        Outbox(database, tmp_path, port).lane.send_due()
+
+    assert retried == 1
+    assert outbox.rows("state, tried_s") == [("delivered", 0)]
+
+
+def test_what_an_operator_cancels_is_never_sent(database, tmp_path):
+    """Unless it was delivered already; retry with the state brings it back."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        outbox.queue("SR")
+        outbox.lane.send_due()
+        outbox.queue("SR")
+        with database.transaction() as transaction:
+            cancelled = cancel_deliveries(transaction, Selection(destination="pacs"))
+        sent = outbox.lane.send_due()
+        with database.transaction() as transaction:
+            retry_deliveries(transaction, Selection(destination="pacs"), (State.CANCELLED,))
+        brought_back = outbox.lane.send_due()
+
+    assert (cancelled, sent, brought_back) == (1, False, True)
+    assert outbox.rows("state") == [("delivered",)] * 2
+
+
+def test_the_command_lists_retries_and_cancels(database, url, tmp_path, command):
+    """On the configured database; what is meant must be said."""
+    config = tmp_path / "node.toml"
+    config.write_text(f"database.url = '{url}'\n")
+    (uid,) = Outbox(database, tmp_path, 104).queue("SR", facts=URGENT)
+
+    listed = command("deliveries", "list", "--json", "--config", config)
+    table = command("deliveries", "list", "--config", config)
+    unsaid = command("deliveries", "cancel", "--config", config)
+    cancelled = command("deliveries", "cancel", "--object", uid, "--config", config)
+
+    assert listed.returncode == 0, listed.stderr
+    (delivery,) = json.loads(listed.stdout)
+    assert (delivery["sop_instance_uid"], delivery["state"], delivery["urgent"]) == (uid, "waiting", True)
+    assert uid[-12:] in table.stdout
+    assert max(map(len, table.stdout.splitlines())) <= 80
+    assert unsaid.returncode == 1
+    assert "say which" in unsaid.stderr
+    assert cancelled.stdout == "1 cancelled\n"

@@ -51,7 +51,10 @@ def test_the_environment_overrides_the_file(tmp_path):
         ('[receive]\nae_title = "THIS IS TOO LONG AN AE"\n', "AE title"),
         ('[report]\nuid_root = "1.02.3"\n', "UID root"),
         ('[log]\nlevel = "loud"\n', "'debug', 'info', 'warning' or 'error'"),
-        ('[[destinations]]\nname="a"\nae_title="P"\n', "destinations.0: Value error, a destination needs ae_title and host"),
+        (
+            '[[destinations]]\nname="a"\nae_title="P"\n',
+            "destinations.0: Value error, a destination needs ae_title and host",
+        ),
         ('[[destinations]]\nname="a"\nurl="ftp://x"\n', "destinations.0.url: Value error, must be the URL"),
         ('[[destinations]]\nname="a"\nurl="http://x"\nhost="x"\n', "a destination with a url has no"),
         ('[[destinations]]\nname="a"\nurl="http://x"\nuser="x"\n', "give user and password_file"),

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from echo_scp.logs import drop_identifying_keys
+from echo_scp.logs import drop_identifying_keys, veil_odd_uids
 
 
 def run(program: str, level: str = "info", format: str = "json") -> subprocess.CompletedProcess[str]:  # noqa: A002
@@ -69,7 +69,7 @@ def test_a_library_that_sets_its_own_level_is_silent_all_the_same():
 
 def test_a_warning_of_python_is_a_line_too():
     """Nothing else may write on stderr."""
-    (event,) = events(run("warnings.warn('deprecated')"))
+    (event,) = events(run("warnings.warn('deprecated', DeprecationWarning)"))
 
     assert "deprecated" in event["event"]
 
@@ -82,10 +82,48 @@ def test_a_value_that_pydicom_finds_odd_is_not_quoted():
 
 
 def test_an_exception_is_in_the_line():
-    """With its traceback, as text."""
+    """Where it was raised and of what kind."""
     (event,) = events(run("try: 1 / 0\nexcept ZeroDivisionError: ours.exception('instance.failed')"))
 
-    assert event["exception"].endswith("ZeroDivisionError: division by zero")
+    assert 'File "<string>", line 5, in <module>' in event["exception"]
+    assert event["exception"].endswith("ZeroDivisionError")
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "try: float('DOE' + '^JANE')\nexcept ValueError: ours.exception('e')",
+        "try:\n  try: float('DOE' + '^JANE')\n  except ValueError as error:\n"
+        "    raise KeyError('DOE' + '^JANE') from error\n"
+        "except KeyError: ours.exception('e')",
+        "try: float('DOE' + '^JANE')\nexcept ValueError: logging.getLogger('procrastinate').exception('failed')",
+        "try: float('DOE' + '^JANE')\nexcept ValueError as error: logging.getLogger('pynetdicom').error(error)",
+        "logging.getLogger('pydicom').error('bad value %s', 'DOE' + '^JANE')",
+        "warnings.warn('bad value ' + 'DOE' + '^JANE')",
+        "from threading import Thread\nthread = Thread(target=float, args=['DOE' + '^JANE'])\n"
+        "thread.start()\nthread.join()",
+        "import sys\ntry: float('DOE' + '^JANE')\nexcept ValueError as error: sys.excepthook(type(error), error, None)",
+    ],
+)
+def test_what_an_exception_quotes_is_not_logged(program, format):  # noqa: A002
+    """Whoever logs it, and also when nobody caught it; that it happened is."""
+    completed = run(program, level="debug", format=format)
+
+    assert "DOE^JANE" not in completed.stderr
+    assert completed.stderr
+
+
+def test_what_our_own_errors_say_is_logged():
+    """They quote no header."""
+    program = (
+        "from echo_scp.errors import EngineError\n"
+        "try: raise EngineError('no such file')\nexcept EngineError: ours.exception('e')"
+    )
+
+    (event,) = events(run(program))
+
+    assert event["exception"].endswith("EngineError: no such file")
 
 
 def test_a_traceback_on_the_console_shows_no_local_variables():
@@ -115,3 +153,13 @@ def test_what_is_dropped_is_dropped_from_libraries_and_contexts():
     (event,) = events(run(program))
 
     assert set(event) == {"event", "level", "logger", "timestamp"}
+
+
+def test_a_uid_that_is_none_is_not_logged_as_it_is():
+    """A machine may put a name there; the same text gives the same hash."""
+    event = veil_odd_uids(None, "info", {"study_instance_uid": "DOE^JANE", "sop_instance_uid": "1.2.3"})
+    again = veil_odd_uids(None, "info", {"series_instance_uid": "DOE^JANE"})
+
+    assert event["sop_instance_uid"] == "1.2.3"
+    assert "DOE" not in event["study_instance_uid"]
+    assert event["study_instance_uid"] == again["series_instance_uid"]

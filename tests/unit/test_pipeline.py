@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from echo_scp.config import Config
 from echo_scp.decode import decode_clip, read_instance
-from echo_scp.errors import EngineError, StorageError
+from echo_scp.errors import EngineError, GpuError, GpuFault, StorageError
 from echo_scp.inference.catalogue import Engines
 from echo_scp.kept import KeptResults
 from echo_scp.model import Flag, NotAssessed, Reason, View, ViewEstimate
@@ -56,7 +56,7 @@ def saying(view: int) -> FakeEngine:
     return FakeEngine(make_manifest("view"), lambda batch: np.repeat(row, len(batch), axis=0))
 
 
-def darkness_is_ventricle(refuse=lambda frame: False) -> FakeEngine:
+def darkness_is_ventricle(refuse=lambda frame: False, fault: Exception | None = None) -> FakeEngine:
     """Draw an LV as wide as the frame is dark in the middle: a poor engine that looks at each frame alone."""
     size = 96
     rows, columns = np.mgrid[0:size, 0:size] / size
@@ -70,7 +70,7 @@ def darkness_is_ventricle(refuse=lambda frame: False) -> FakeEngine:
         logits = np.zeros((len(batch), 4, size, size), dtype=np.float32)
         for frame, (grey,) in zip(logits, batch, strict=True):
             if refuse(grey):
-                raise RuntimeError("boom")
+                raise fault or RuntimeError("boom")
             scale = 2 * np.mean(cv2.GaussianBlur(grey, (0, 0), 2)[near] < 0.3)
             frame[3][ellipse(1.0, 0.72, (0.12, 0.1))] = 2
             frame[2][ellipse(scale * 1.25) & (rows < 0.42 + 0.18 * scale)] = 4
@@ -162,6 +162,13 @@ def test_an_error_of_ours_is_a_reason_and_not_the_end_of_the_study(instances):
         Reason.INTERNAL_ERROR,
         Reason.M_MODE,
     ]
+
+
+@pytest.mark.parametrize("fault", [EngineError("boom"), GpuError(GpuFault.EXECUTION_FAILED, "boom")], ids=repr)
+def test_an_engine_that_fails_ends_the_analysis(instances, fault):
+    """The clip is not to blame: the study is tried again, and no clip keeps a reason that is not its own."""
+    with pytest.raises(EngineError, match="boom"):
+        analyse(instances, segmentation=darkness_is_ventricle(lambda frame: True, fault))
 
 
 def test_one_failing_clip_holds_no_other_up(instances):

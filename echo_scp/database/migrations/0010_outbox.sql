@@ -21,3 +21,5 @@ CREATE TABLE destination ( -- those that could not be reached; the others have n
     rest_until timestamptz NOT NULL,
     detail text NOT NULL
 );
+
+ALTER TABLE study ADD COLUMN failure text NOT NULL DEFAULT ''; -- why it is not tried again until something new arrives
