@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
 from echo_scp.commands.configuration import explain
+from echo_scp.commands.conformance import conformance
 from echo_scp.commands.doctor import doctor
 from echo_scp.commands.engines import engines_app
 from echo_scp.commands.options import ConfigOption
@@ -33,7 +34,7 @@ config_app = typer.Typer(help="Show and check the configuration.", no_args_is_he
 app.add_typer(config_app, name="config")
 app.add_typer(engines_app, name="engines")
 config_app.command("explain")(explain)
-for _command in (doctor, status, studies, study, retry, reanalyse):
+for _command in (doctor, conformance, status, studies, study, retry, reanalyse):
     app.command()(_command)
 
 

@@ -36,7 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"receive", "jobs", "index", "folder", "web"}),
     frozenset({"worker"}),
     frozenset({"node"}),
-    frozenset({"tables", "progress", "doctor", "inquiry"}),
+    frozenset({"tables", "progress", "doctor", "inquiry", "conformance"}),
     frozenset({"demo", "commands"}),
     frozenset({"cli"}),
 )
