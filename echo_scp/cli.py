@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -63,12 +63,18 @@ def _options(
 
 
 @app.command()
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    role: Annotated[
+        Literal["receive", "work", "web"] | None,
+        typer.Option(help="Run only this part of the node; the parts share data_folder and a server in database.url."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
     """Run the node: receive, analyse, deliver. Ends in order on SIGTERM or Ctrl-C."""
     settings = load(config)
     from echo_scp import node
 
-    node.serve(settings)
+    node.serve(settings, None if role is None else node.Role(role))
 
 
 @app.command()

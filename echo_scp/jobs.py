@@ -21,7 +21,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 from echo_scp import __version__
 from echo_scp.config import Config, Destination
-from echo_scp.database.connection import Database, Transaction
+from echo_scp.database.connection import MIGRATION_LOCK, Database, Transaction
 from echo_scp.database.results import store_analysis
 from echo_scp.decode import read_instance
 from echo_scp.deliver import send
@@ -49,13 +49,14 @@ log = structlog.get_logger(__name__)
 def apply_job_schema(url: str) -> None:
     """Create Procrastinate's tables unless they are there; raises DatabaseUnavailableError."""
     try:
-        with psycopg.connect(url, connect_timeout=10) as connection:
+        with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))  # roles and hosts that start together
             row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+            if row == (None,):
+                with procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as app:
+                    app.schema_manager.apply_schema()
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
-    if row == (None,):
-        with procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as app:
-            app.schema_manager.apply_schema()
 
 
 class JobQueue:

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "echo_scp"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"errors"}),
-    frozenset({"config", "metrics", "logs"}),
+    frozenset({"config", "metrics", "logs", "notify"}),
     frozenset({"spool", "database", "inference"}),
     frozenset(
         {

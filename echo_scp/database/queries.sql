@@ -209,5 +209,8 @@ WHERE o.sop_instance_uid = d.sop_instance_uid AND d.state = 'given_up'
     AND (%(study_instance_uid)s::text IS NULL OR r.study_instance_uid = %(study_instance_uid)s)
 RETURNING d.sop_instance_uid;
 
+-- name: has_live_worker
+SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %(within_s)s));
+
 -- name: ping
 SELECT 1;
