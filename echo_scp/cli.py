@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
 from echo_scp.commands.configuration import explain
+from echo_scp.commands.conformance import conformance
 from echo_scp.commands.deliveries import deliveries_app
 from echo_scp.commands.doctor import doctor
 from echo_scp.commands.engines import engines_app
@@ -34,7 +35,7 @@ config_app = typer.Typer(help="Show and check the configuration.", no_args_is_he
 app.add_typer(config_app, name="config")
 app.add_typer(engines_app, name="engines")
 config_app.command("explain")(explain)
-for _command in (doctor, status, studies, study, retry, reanalyse):
+for _command in (doctor, conformance, status, studies, study, retry, reanalyse):
     app.command()(_command)
 app.add_typer(deliveries_app, name="deliveries")
 
@@ -64,12 +65,18 @@ def _options(
 
 
 @app.command()
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    role: Annotated[
+        Literal["receive", "work", "web"] | None,
+        typer.Option(help="Run only this part of the node; the parts share data_folder and a server in database.url."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
     """Run the node: receive, analyse, deliver. Ends in order on SIGTERM or Ctrl-C."""
     settings = load(config)
     from echo_scp import node
 
-    node.serve(settings)
+    node.serve(settings, None if role is None else node.Role(role))
 
 
 @app.command()

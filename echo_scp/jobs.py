@@ -24,7 +24,7 @@ from echo_scp import __version__
 from echo_scp.audit import AuditTrail, Study, instances_accessed
 from echo_scp.completeness import Patience, StepEvidence, StepState, StudyEvidence, seconds_until_complete
 from echo_scp.config import Config
-from echo_scp.database.connection import Database, Transaction
+from echo_scp.database.connection import MIGRATION_LOCK, Database, Transaction
 from echo_scp.database.results import store_analysis
 from echo_scp.decode import read_instance
 from echo_scp.deliver import study_facts
@@ -50,13 +50,14 @@ log = structlog.get_logger(__name__)
 def apply_job_schema(url: str) -> None:
     """Create Procrastinate's tables unless they are there; raises DatabaseUnavailableError."""
     try:
-        with psycopg.connect(url, connect_timeout=10) as connection:
+        with psycopg.connect(url, connect_timeout=10, autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))  # roles and hosts that start together
             row = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+            if row == (None,):
+                with procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as app:
+                    app.schema_manager.apply_schema()
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
-    if row == (None,):
-        with procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url)).open() as app:
-            app.schema_manager.apply_schema()
 
 
 class JobQueue:

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -153,12 +153,16 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
 )
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, role: str = "") -> None:
     """Let this process and its children share their values in `folder`, emptied of those of an earlier run.
 
     Called once by the composition root, before anything is recorded; in a child, which inherits the setting, it does
-    nothing. One folder per process tree. Raises RuntimeError when prometheus_client was imported without the setting.
+    nothing. One folder per process tree: the roles of a node have theirs side by side in `folder`, and what one renders
+    are the values of all. Raises RuntimeError when prometheus_client was imported without the setting.
     """
+    global _all_roles  # noqa: PLW0603 - like the environment variable, of the process as a whole
+    _all_roles = folder if role else None
+    folder /= role
     if os.environ.get(FOLDER_VARIABLE) == str(folder):
         return
     if "prometheus_client" in sys.modules:
@@ -178,10 +182,28 @@ def render() -> bytes:
         registry, _ = _collectors()  # so that a metric without labels shows its zero before its first event
     if FOLDER_VARIABLE in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(_Files(sorted(str(path) for path in _value_files()), MultiProcessCollector))
     return generate_latest(registry)
 
 
+class _Files:
+    """A collector of what processes left in files."""
+
+    def __init__(self, paths: list[str], collector: Any) -> None:  # noqa: ANN401 - MultiProcessCollector
+        self._paths = paths
+        self._collector = collector
+
+    def collect(self) -> Iterable[Any]:
+        """Return the values of all processes together."""
+        merged: Iterable[Any] = self._collector.merge(self._paths, accumulate=True)
+        return merged
+
+
+def _value_files() -> Iterable[Path]:
+    return Path(os.environ[FOLDER_VARIABLE]).glob("*.db") if _all_roles is None else _all_roles.glob("*/*.db")
+
+
+_all_roles: Path | None = None
 _lock = threading.Lock()  # the first value may be recorded by several threads at once
 
 

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 
@@ -27,10 +28,11 @@ from echo_scp.clerk import Clerk, ClerkThread, Reporter
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, migrate
 from echo_scp.database.embedded import embedded_server
-from echo_scp.errors import DatabaseUnavailableError, EchoScpError, StorageError
+from echo_scp.errors import ConfigurationError, DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
+from echo_scp.notify import notify, watchdog
 from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
@@ -45,16 +47,24 @@ WORKER_GRACE_S = 75.0
 log = structlog.get_logger(__name__)
 
 
+class Role(StrEnum):
+    """A part of the node that can run as a service of its own, when the database is a server."""
+
+    RECEIVE = "receive"
+    WORK = "work"
+    WEB = "web"
+
+
 @dataclass(frozen=True, slots=True)
 class RunningNode:
-    """Where a running node is reached."""
+    """Where a running node is reached; 0 for what it does not do."""
 
     dicom_port: int
     web_port: int
 
 
-def serve(config: Config) -> None:
-    """Run the node until SIGTERM or SIGINT, then stop it in order."""
+def serve(config: Config, role: Role | None = None) -> None:
+    """Run the node, or one role of it, until SIGTERM or SIGINT, then stop it in order."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -62,11 +72,13 @@ def serve(config: Config) -> None:
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with run_node(config, stop) as node:
+        with watchdog(), run_node(config, stop) if role is None else run_role(role, config, stop) as node:
             if node is not None:
                 log.info("node.ready", dicom_port=node.dicom_port, web_port=node.web_port, version=__version__)
+                notify("READY=1", f"STATUS={role or 'node'} runs, version {__version__}")
                 stop.wait()
                 log.info("node.stopping")
+            notify("STOPPING=1")
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -162,6 +174,8 @@ def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> s
         url = stack.enter_context(embedded_server(config.data_folder / "postgresql"))
         prepare_database(url)
         return url
+    # Ready for the service manager: a node receives without its database, and must not be ended for waiting.
+    notify("READY=1", "STATUS=waiting for the database")
     while not stop.is_set():
         try:
             prepare_database(config.database.url)
@@ -171,6 +185,74 @@ def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> s
         else:
             return config.database.url
     return None
+
+
+@contextmanager
+def run_role(role: Role, config: Config, stop: threading.Event) -> Iterator[RunningNode | None]:
+    """Start one role; several on one data folder and database are a node. Yields as `run_node` does."""
+    if not config.database.url:
+        raise ConfigurationError(
+            f"database.url: serve --role {role} needs a PostgreSQL server of your own, which all roles share"
+        )
+    logs.configure(config.log.level, config.log.format)
+    metrics.prepare(config.data_folder / "metrics", role)
+    start = {Role.RECEIVE: _start_receiving, Role.WORK: _start_working, Role.WEB: _start_web}[role]
+    with ExitStack() as stack:
+        yield start(config, stack, stop)
+
+
+def _start_receiving(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
+    stack.enter_context(_only_node_in(config.data_folder))
+    spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+    spooled = _Forward()
+    with _bound(config.receive.address, config.receive.port):
+        listener = stack.enter_context(Listener(config.receive, spool, spooled))
+    url = _open_database(config, stack, stop)
+    if url is None:
+        return None
+    database = stack.enter_context(Database(url))
+    queue = stack.enter_context(JobQueue(url))
+    indexer = IndexerThread(
+        Indexer(spool, database, lambda uid: queue.schedule_analysis(uid, config.study.quiet_period_s))
+    )
+    spooled.target = indexer.wake
+    indexer.start()
+    stack.callback(indexer.stop)
+    return RunningNode(listener.port, 0)
+
+
+def _start_working(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
+    load_engines(config.analysis.model_copy(update={"runtime": "onnxruntime"})).close()
+    url = _open_database(config, stack, stop)
+    if url is None:
+        return None
+    worker = WorkerProcess(config, url)
+    worker.start()
+    stack.callback(worker.stop)
+    return RunningNode(0, 0)
+
+
+def _start_web(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
+    url = _open_database(config, stack, stop)
+    if url is None:
+        return None
+    spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
+    database = stack.enter_context(Database(url))
+    checks = {"database": database.ping, "worker": lambda: _has_live_worker(database, config.work.stalled_after_s)}
+    with _bound(config.web.address, config.web.port):
+        web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
+    web.start()
+    stack.callback(web.stop)
+    return RunningNode(0, web.port)
+
+
+def _has_live_worker(database: Database, within_s: float) -> bool:
+    """Tell whether a worker, on whichever host, gave a sign of life lately."""
+    try:
+        with database.transaction() as transaction:
+            return transaction.row("has_live_worker", within_s=within_s) == (True,)
+    except DatabaseUnavailableError:
+        return False
 
 
 def prepare_database(url: str) -> None:

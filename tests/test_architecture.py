@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "echo_scp"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"errors"}),
-    frozenset({"config", "metrics", "logs"}),
+    frozenset({"config", "metrics", "logs", "notify"}),
     frozenset({"spool", "database", "inference", "audit"}),
     frozenset(
         {
@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"receive", "jobs", "index", "clerk", "folder", "web", "retention"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
-    frozenset({"tables", "progress", "doctor", "inquiry"}),
+    frozenset({"tables", "progress", "doctor", "inquiry", "conformance"}),
     frozenset({"demo", "commands"}),
     frozenset({"cli"}),
 )

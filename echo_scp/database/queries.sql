@@ -423,5 +423,8 @@ SELECT path FROM instance WHERE path = %(path)s;
 -- name: forget_purged_file
 DELETE FROM purged_file WHERE path = %(path)s;
 
+-- name: has_live_worker
+SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %(within_s)s));
+
 -- name: ping
 SELECT 1;

@@ -1,0 +1,124 @@
+"""Section 4: who talks to whom, and what an association may agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from echo_scp.config import Config
+from echo_scp.conformance.blocks import Block, Heading, Listing, Paragraph, Table
+from echo_scp.conformance.parameters import destination_rows, parameter_rows
+from echo_scp.receive.offer import known_transfer_syntaxes, name_of, standard_offers
+from echo_scp.report.sop_classes import SOP_CLASSES
+from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+_STORE_STATUSES = (
+    ("0x0000", "Success", "the object is on disk, and so is its name (fsync of file and folder)"),
+    ("0x0110", "Processing failure", "something unforeseen; nothing is kept of the object"),
+    ("0xA700", "Out of resources", "the disk cannot take the object; sending it again may work"),
+)
+
+
+def networking(config: Config) -> Iterator[Block]:
+    """Yield section 4."""
+    yield Heading("4", "Networking")
+    yield from _model()
+    yield Heading("4.2", "AE specifications")
+    yield from _receiving(config)
+    yield from _sending(config)
+    yield Heading("4.3", "Network interfaces")
+    yield Paragraph("TCP/IP, version 4 or 6, of the operating system. No other stack.")
+    yield Heading("4.4", "Configuration")
+    yield Heading("4.4.1", "AE title mapping")
+    yield Paragraph(
+        "Destinations are named with AE title, host and port in the configuration file; no directory is used."
+    )
+    yield Heading("4.4.2", "Parameters in force")
+    yield Table(("parameter", "value"), (*parameter_rows(config), *destination_rows(config)))
+
+
+def _model() -> Iterator[Block]:
+    yield Heading("4.1", "Implementation model")
+    yield Heading("4.1.1", "Application data flow")
+    yield Listing(
+        (
+            "Receiver AE: takes composite instances from ultrasound machines and PACS; Success means durable.",
+            "Sender AE: sends SR and SEG of an analysed study to each configured destination.",
+        )
+    )
+    yield Paragraph("Both use the AE title of receive.ae_title.")
+    yield Heading("4.1.2", "Sequencing of real-world activities")
+    yield Paragraph(
+        "A study is analysed when nothing new of it has arrived for study.quiet_period_s. An instance that comes later "
+        "makes a new revision, whose SR names its predecessor. Failed transmissions are repeated with growing waits "
+        "until deliver.give_up_after_h is over."
+    )
+
+
+def _receiving(config: Config) -> Iterator[Block]:
+    receive = config.receive
+    yield Heading("4.2.1", "Receiver AE")
+    yield Heading("4.2.1.1", "Association policies")
+    facts = (
+        ("application context", "1.2.840.10008.3.1.1.1"),
+        ("port", str(receive.port)),
+        ("associations at the same time", str(receive.maximum_associations)),
+        ("maximum PDU length offered", f"{receive.maximum_pdu_bytes} bytes"),
+        ("asynchronous operations", "not supported: the window is one"),
+        ("silence until abort", f"{receive.network_timeout_s:g} s"),
+        ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
+        ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
+    )
+    yield Table(("policy", "value"), facts)
+    yield Heading("4.2.1.2", "Association acceptance: statuses of C-STORE")
+    yield Table(("status", "name", "meaning"), _STORE_STATUSES)
+    yield Paragraph(
+        "The data set is stored bit for bit and not coerced. A second object of the same SOP Instance UID with the "
+        "same bytes changes nothing; with other bytes it is kept beside the first and not analysed."
+    )
+    yield from _accepted_contexts()
+
+
+def _accepted_contexts() -> Iterator[Block]:
+    offers = standard_offers()
+    sets = tuple(dict.fromkeys(offer.transfer_syntax_uids for offer in offers))
+    yield Heading("4.2.1.3", "Accepted presentation contexts")
+    yield Paragraph(
+        "Each SOP class is accepted in each transfer syntax of the named set. Storage SOP classes that are private, or "
+        "that this version does not know but that lie under the storage root 1.2.840.10008.5.1.4.1.1, are accepted "
+        "likewise. Of several transfer syntaxes in one context the first that the requestor names is chosen."
+    )
+    classes = (
+        (name_of(offer.sop_class_uid), offer.sop_class_uid, str(1 + sets.index(offer.transfer_syntax_uids)))
+        for offer in offers
+    )
+    yield Table(("SOP class", "UID", "set of transfer syntaxes"), tuple(classes))
+    for number, syntaxes in enumerate(sets, start=1):
+        yield Paragraph(f"Set {number}:")
+        yield Table(("transfer syntax", "UID"), tuple((name_of(uid), uid) for uid in syntaxes))
+    refused = sorted(set(known_transfer_syntaxes()).difference(*sets))
+    yield Paragraph(f"Not accepted: {', '.join(name_of(uid) for uid in refused)}.")
+
+
+def _sending(config: Config) -> Iterator[Block]:
+    yield Heading("4.2.2", "Sender AE")
+    yield Heading("4.2.2.1", "Association policies")
+    yield Paragraph(
+        f"Calling AE title {config.receive.ae_title}; it initiates associations and accepts none. An association may "
+        f"take {config.deliver.timeout_s:g} s. Implementation Class UID and Version Name are those of the Receiver AE."
+    )
+    yield Heading("4.2.2.2", "Proposed presentation contexts")
+    rows = [("Verification SOP Class", "1.2.840.10008.1.1", "Implicit VR Little Endian and others", "SCU")]
+    for kind, uids in SOP_CLASSES.items():
+        syntaxes = f"that of the stored {kind}; Explicit and Implicit VR Little Endian"
+        rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in uids]
+    yield Table(("SOP class", "UID", "transfer syntaxes", "role"), tuple(rows))
+    yield Heading("4.2.2.3", "Statuses of C-STORE")
+    yield Paragraph(
+        "Success, or a warning (0xBxxx, 0x0107, 0x0116), counts as delivered; the warning is kept. Any other status, "
+        "and any failure of the association, is tried again."
+    )
+    yield Heading("4.2.2.4", "Configured destinations")
+    if not config.destinations:
+        yield Paragraph("None.")
+        return
+    yield Table(("name", "objects"), tuple((each.name, ", ".join(each.send)) for each in config.destinations))

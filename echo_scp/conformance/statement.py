@@ -1,0 +1,94 @@
+"""The conformance statement, in the order of PS3.2 Annex A."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from echo_scp import __version__
+from echo_scp.config import Config
+from echo_scp.conformance.blocks import Block, Document, Heading, Listing, Paragraph, Table
+from echo_scp.conformance.networking import networking
+from echo_scp.conformance.objects import annexes
+from echo_scp.receive.offer import name_of, standard_offers
+from echo_scp.report.sop_classes import SOP_CLASSES
+
+
+def statement(config: Config) -> Document:
+    """Return the statement of an installation with this configuration; no part of it is written by hand elsewhere."""
+    blocks = (*_overview(config), *_introduction(), *networking(config), *_media(), *_character_sets(), *_security())
+    return Document(f"DICOM Conformance Statement of echo-scp {__version__}", (*blocks, *annexes()))
+
+
+def _overview(config: Config) -> Iterator[Block]:
+    yield Heading("1", "Conformance Statement Overview")
+    yield Paragraph(
+        "echo-scp receives echocardiography studies, measures the left ventricle and sends the findings back as "
+        "Structured Reports and Segmentations. It queries nobody, prints nothing and writes no media."
+    )
+    if config.report.research_use:
+        yield Paragraph("For research use. It is not a medical device; every result says so.")
+    offers = standard_offers()
+    storage = sum(name_of(offer.sop_class_uid) != "Verification SOP Class" for offer in offers)
+    rows = [
+        ("Transfer", f"{storage} standard storage SOP classes, and private ones (4.2.1.3)", "No", "Yes"),
+        *(
+            ("Transfer", f"{name_of(uid)} ({uid})", "Yes" if config.destinations else "Not configured", "Yes")
+            for uids in SOP_CLASSES.values()
+            for uid in uids
+        ),
+        ("Workflow", "Verification SOP Class (1.2.840.10008.1.1)", "Yes", "Yes"),
+    ]
+    yield Table(("service", "SOP classes", "user of service (SCU)", "provider of service (SCP)"), tuple(rows))
+
+
+def _introduction() -> Iterator[Block]:
+    yield Heading("3", "Introduction")
+    yield Heading("3.1", "Revision history")
+    yield Paragraph(
+        f"Written by echo-scp {__version__} from its code and its configuration in force; it has no other history. "
+        "Write it anew after a change of either: echo-scp conformance."
+    )
+    yield Heading("3.2", "Audience")
+    yield Paragraph(
+        "Administrators of PACS and of ultrasound machines, and engineers who connect them. They know DICOM."
+    )
+    yield Heading("3.3", "Remarks")
+    yield Paragraph(
+        "Conformance is no promise that two products work together; test them with each other before use "
+        "(echo-scp doctor tries each configured destination)."
+    )
+    yield Heading("3.4", "Terms and abbreviations")
+    yield Listing(
+        (
+            "AE: Application Entity",
+            "ED, ES: end-diastole, end-systole",
+            "EF: ejection fraction",
+            "LV: left ventricle",
+            "SCP, SCU: Service Class Provider, Service Class User",
+            "SEG: Segmentation",
+            "SR: Structured Report",
+        )
+    )
+    yield Heading("3.5", "References")
+    yield Paragraph("NEMA PS3 / ISO 12052, Digital Imaging and Communications in Medicine (DICOM) Standard.")
+
+
+def _media() -> Iterator[Block]:
+    yield Heading("5", "Media interchange")
+    yield Paragraph("None. Files in the data folder are Part-10 files for the node's own use; there is no DICOMDIR.")
+
+
+def _character_sets() -> Iterator[Block]:
+    yield Heading("6", "Support of character sets")
+    yield Paragraph(
+        "Received data sets are stored as they were sent, in any character set. Results carry the Specific Character "
+        "Set (0008,0005) of their study, or ISO_IR 192 (UTF-8) when what they say does not fit into it."
+    )
+
+
+def _security() -> Iterator[Block]:
+    yield Heading("7", "Security")
+    yield Paragraph(
+        "Values of the configuration that concern security (peers, certificates, AE titles) are listed in 4.4.2 as far "
+        "as this version has them. Logs and metrics carry no Patient's Name, Patient ID or birth date."
+    )
