@@ -274,6 +274,23 @@ class Work:
         level(f"delivery.{state}", sop_instance_uid=sop_instance_uid, destination=destination, detail=detail)
 
 
+def retry_delivery(
+    database: Database, queue: JobQueue, study_instance_uid: str, sop_instance_uid: str, destination: str
+) -> bool:
+    """Have an object of a study sent again, now; return False when there is none that has not arrived."""
+    with database.transaction() as transaction:
+        row = transaction.row(
+            "page_retry_delivery",
+            study_instance_uid=study_instance_uid,
+            sop_instance_uid=sop_instance_uid,
+            destination=destination,
+        )
+    if row is None:
+        return False
+    queue.schedule_delivery(sop_instance_uid, destination)
+    return True
+
+
 def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity], settings: str) -> str:
     """Return what stands for everything that a result depends on."""
     lines = [*sorted(digests), *sorted(engine.fingerprint for engine in engines), __version__, settings]

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -27,15 +28,19 @@ from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
-from echo_scp.jobs import ANALYSE_QUEUE, DELIVER_QUEUE, JobQueue, apply_job_schema
+from echo_scp.jobs import ANALYSE_QUEUE, DELIVER_QUEUE, JobQueue, apply_job_schema, retry_delivery
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
-from echo_scp.web.app import WebThread, build_app
+from echo_scp.web.app import WebApp, WebThread
+from echo_scp.web.pages import PageParts
 from echo_scp.worker import run_worker
 
 DATABASE_RETRY_S = 3.0
 WORKER_RESTART_S = 2.0
 WORKER_GRACE_S = 75.0
+WEB_DATABASE_S = 2.0
+# A reader of the page and a monitor rather hear soon that the database is away than wait for it.
+WEB_DATABASE_OPTIONS = {"connect_timeout": 3, "tcp_user_timeout": 5000}
 
 log = structlog.get_logger(__name__)
 
@@ -97,9 +102,12 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
         worker = WorkerProcess(config, url)
         worker.start()
         stack.callback(worker.stop)
-        checks = {"database": database.ping, "worker": worker.is_alive}
+        web_database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
+        checks = {"database": web_database.ping, "worker": worker.is_alive}
+        page = PageParts(config, web_database, partial(retry_delivery, web_database, queue))
+        app = WebApp(lambda: _refresh(web_database, spool), checks, page)
         with _bound(config.web.address, config.web.port):
-            web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
+            web = WebThread(app, config.web)
         web.start()
         stack.callback(web.stop)
         yield RunningNode(listener.port, web.port)
@@ -166,16 +174,16 @@ def prepare_database(url: str) -> None:
 
 def _refresh(database: Database, spool: Spool) -> None:
     """Set the gauges that are read from the state rather than counted."""
-    metrics.SPOOL_BACKLOG.set(len(spool.ready()))
     try:
+        metrics.SPOOL_BACKLOG.set(len(spool.ready()))
         with database.transaction() as transaction:
             states = dict.fromkeys(("receiving", "analysing", "reported", "failed"), 0)
             states |= {str(state): int(str(count)) for state, count in transaction.rows("studies_by_state")}
             queues = {ANALYSE_QUEUE: (0.0, 0.0), DELIVER_QUEUE: (0.0, 0.0)}
             for queue, depth, age_s in transaction.rows("queue_depth"):
                 queues[str(queue)] = (float(str(depth)), float(str(age_s)))
-    except DatabaseUnavailableError as error:
-        log.warning("metrics.database_unavailable", detail=str(error))
+    except (DatabaseUnavailableError, StorageError) as error:
+        log.warning("metrics.state_unknown", detail=str(error))
         return
     for state, count in states.items():
         metrics.STUDIES.set(count, state=state)

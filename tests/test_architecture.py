@@ -53,6 +53,7 @@ HOMES = {
     "prometheus_client": {"metrics"},
     "starlette": {"web"},
     "uvicorn": {"web"},
+    "jinja2": {"web"},
     "typer": {"cli", "commands"},
     "rich": {"cli", "commands", "demo", "tables", "progress"},
     "torch": {"imports"},

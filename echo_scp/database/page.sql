@@ -1,0 +1,79 @@
+-- What the status page asks. `%%` is psycopg's way to write a percent sign.
+
+-- name: page_studies
+WITH latest AS (
+    SELECT DISTINCT ON (study_instance_uid) * FROM run WHERE finished_at IS NOT NULL
+    ORDER BY study_instance_uid, revision DESC
+), found AS (
+    SELECT s.study_instance_uid, s.state, s.revision, s.last_received_at,
+        extract(epoch FROM now() - s.last_received_at)::double precision AS age_s,
+        r.ef_percent, r.reason,
+        coalesce((SELECT array_agg(g.scale || ': ' || g.grade ORDER BY g.scale) FROM grade g WHERE g.run_id = r.id), '{}')
+            AS grades,
+        (SELECT string_agg(DISTINCT i.calling_ae_title, ', ') FROM instance i
+            WHERE i.study_instance_uid = s.study_instance_uid) AS senders,
+        (SELECT count(*) FROM instance i WHERE i.study_instance_uid = s.study_instance_uid AND NOT i.conflicting
+            AND NOT EXISTS (SELECT FROM result_object o WHERE o.sop_instance_uid = i.sop_instance_uid))
+            AS instance_count,
+        coalesce((SELECT array_agg(d.state ORDER BY d.state)
+            FROM delivery d JOIN result_object o USING (sop_instance_uid) WHERE o.run_id = r.id), '{}') AS deliveries
+    FROM study s LEFT JOIN latest r USING (study_instance_uid)
+    WHERE (%(state)s::text = '' OR s.state = %(state)s)
+        AND (%(since)s::timestamptz IS NULL OR s.last_received_at >= %(since)s)
+        AND (%(result)s::text = '' OR (%(result)s = 'measured') = (r.ef_percent IS NOT NULL))
+        AND (%(ef_below)s::double precision IS NULL OR r.ef_percent < %(ef_below)s)
+)
+SELECT study_instance_uid, state, revision, last_received_at, age_s, ef_percent, reason, grades,
+    coalesce(senders, ''), instance_count, deliveries, count(*) OVER ()
+FROM found
+WHERE (%(text)s::text = '' OR strpos(lower(study_instance_uid), lower(%(text)s)) > 0
+        OR strpos(lower(senders), lower(%(text)s)) > 0 OR strpos(lower(reason), lower(%(text)s)) > 0
+        OR study_instance_uid = ANY (%(also)s))
+    AND (%(delivery)s::text = ''
+        OR %(delivery)s = 'waiting' AND 'waiting' = ANY (deliveries)
+        OR %(delivery)s = 'failed' AND deliveries && ARRAY['given_up', 'unsupported']
+        OR %(delivery)s = 'done' AND cardinality(deliveries) > 0 AND deliveries <@ ARRAY['delivered', 'committed'])
+ORDER BY last_received_at DESC, study_instance_uid LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: page_newest_paths
+SELECT s.study_instance_uid, (SELECT i.path FROM instance i WHERE i.study_instance_uid = s.study_instance_uid
+    AND NOT i.conflicting ORDER BY i.id LIMIT 1)
+FROM study s ORDER BY s.last_received_at DESC, s.study_instance_uid LIMIT %(limit)s;
+
+-- name: page_study
+SELECT state, first_received_at, last_received_at,
+    (SELECT string_agg(DISTINCT calling_ae_title, ', ') FROM instance i
+        WHERE i.study_instance_uid = study.study_instance_uid)
+FROM study WHERE study_instance_uid = %(study_instance_uid)s;
+
+-- name: page_runs
+SELECT id, revision, software_version, started_at, finished_at FROM run
+WHERE study_instance_uid = %(study_instance_uid)s AND finished_at IS NOT NULL ORDER BY revision DESC;
+
+-- name: page_instances
+SELECT sop_instance_uid, path FROM instance
+WHERE study_instance_uid = %(study_instance_uid)s AND NOT conflicting ORDER BY id;
+
+-- name: page_instance_path
+SELECT path FROM instance
+WHERE study_instance_uid = %(study_instance_uid)s AND sop_instance_uid = %(sop_instance_uid)s AND NOT conflicting;
+
+-- name: page_objects
+SELECT sop_instance_uid, kind, path FROM result_object WHERE run_id = %(run_id)s ORDER BY kind DESC, sop_instance_uid;
+
+-- name: page_deliveries
+SELECT d.sop_instance_uid, o.kind, d.destination, d.state, d.attempt_count, d.last_attempt_at, d.status, d.detail
+FROM delivery d JOIN result_object o USING (sop_instance_uid)
+WHERE o.run_id = %(run_id)s ORDER BY d.destination, o.kind DESC, d.sop_instance_uid;
+
+-- name: page_retry_delivery
+UPDATE delivery d SET state = 'waiting', created_at = now(), detail = 'retried by an operator'
+FROM result_object o JOIN run r ON r.id = o.run_id
+WHERE o.sop_instance_uid = d.sop_instance_uid AND r.study_instance_uid = %(study_instance_uid)s
+    AND d.sop_instance_uid = %(sop_instance_uid)s AND d.destination = %(destination)s
+    AND d.state NOT IN ('delivered', 'committed')
+RETURNING d.sop_instance_uid;
+
+-- name: page_paths
+SELECT DISTINCT ON (study_instance_uid) study_instance_uid, path FROM instance
+WHERE study_instance_uid = ANY (%(study_instance_uids)s) AND NOT conflicting ORDER BY study_instance_uid, id;
