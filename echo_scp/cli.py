@@ -15,6 +15,7 @@ from rich.progress import Progress, TaskID
 from echo_scp import __version__
 from echo_scp.commands.engines import engines_app
 from echo_scp.commands.options import ConfigOption
+from echo_scp.commands.users import users_app
 from echo_scp.config import Config, load
 from echo_scp.errors import EchoScpError
 from echo_scp.model import ClipAnalysis
@@ -29,6 +30,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Show and check the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(engines_app, name="engines")
+app.add_typer(users_app, name="users")
 
 
 def main() -> None:
@@ -105,11 +107,12 @@ def analyse(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what comes back.")] = Path("demo-output"),
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the node and its page up until Ctrl-C.")] = False,
 ) -> None:
     """Start a node and a stand-in PACS, send a real and a synthetic study, show what comes back."""
     from echo_scp.demo import run_demo
 
-    raise SystemExit(0 if run_demo(out, Console()) else 1)
+    raise SystemExit(0 if run_demo(out, Console(), keep=keep) else 1)
 
 
 @config_app.command("check")

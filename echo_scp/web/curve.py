@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 720, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 36
+WIDTH, HEIGHT = 560, 240
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 22, 40  # what the axes leave free
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ class CurvePlot:
     frame_count: int
     x_first: float
     x_step: float
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
 
 
 def plot_curve(values: Sequence[float | None], unit: str, beats: Sequence[tuple[int, int]]) -> CurvePlot | None:
@@ -69,7 +75,7 @@ def plot_curve(values: Sequence[float | None], unit: str, beats: Sequence[tuple[
         ),
         beats=tuple(Span(number, axes.x(ed), axes.x(es)) for number, (ed, es) in enumerate(beats, start=1)),
         x_ticks=tuple(Tick(axes.x(number), str(number)) for number in _frame_ticks(len(values))),
-        y_ticks=tuple(Tick(axes.y(value), f"{value:g}") for value in _ticks(axes.top)),
+        y_ticks=tuple(Tick(axes.y(value), f"{value:g}") for value in _ticks(axes.top, 4)),
         frame_count=len(values),
         x_first=LEFT,
         x_step=axes.step,
@@ -103,13 +109,13 @@ def _stretches(values: Sequence[float | None], axes: _Axes) -> list[str]:
     return [" ".join(run) for run in runs if len(run) > 1]
 
 
-def _ticks(top: float) -> list[float]:
-    """Return round values from 0 to `top`, at most four steps of 1, 2 or 5 times a power of ten."""
-    magnitude = 10.0 ** math.floor(math.log10(top / 4))
-    step = next(magnitude * factor for factor in (1, 2, 5, 10, 20) if top / (magnitude * factor) <= 4)
+def _ticks(top: float, at_most: int) -> list[float]:
+    """Return round values from 0 to `top`, at most `at_most` steps of 1, 2 or 5 times a power of ten."""
+    magnitude = 10.0 ** math.floor(math.log10(top / at_most))
+    step = next(magnitude * factor for factor in (1, 2, 5, 10, 20) if top / (magnitude * factor) <= at_most)
     return [round(number * step, 6) for number in range(math.floor(top / step + 1e-9) + 1)]
 
 
 def _frame_ticks(frame_count: int) -> list[int]:
-    step = int(max(_ticks(max(frame_count, 4))[1], 1))
+    step = int(max(_ticks(max(frame_count, 6), 6)[1], 1))
     return [1, *range(step, frame_count + 1, step)] if step > 1 else list(range(1, frame_count + 1))
