@@ -6,13 +6,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from echo_scp.config import ReceiveConfig
-from echo_scp.phantom.study import write_study
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
 from echo_scp.web.users import set_user
@@ -20,7 +20,7 @@ from tests.acceptance.browser import DESK, PHONE, accessibility_problems, open_b
 from tests.acceptance.running import Node, Pacs, pick_port, wait_for
 
 NAME, PASSWORD = "reader", "correct horse battery"
-PATIENT_ID = "PHANTOM-7"
+PATIENT_ID = "PHANTOM-5"
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 
@@ -44,9 +44,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, templates: tuple[Path, ...]) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("page")
-    files = [instance.path for instance in write_study(folder / "study", seed=7, frame_count=60)]
     set_user(folder / "users", NAME, PASSWORD)
     pacs = Pacs(Spool(folder / "pacs", 0), pick_port())
     node = Node(folder / "node", pacs.port, quiet_period_s=3)
@@ -57,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         node.start()
         try:
             for index in (0, 2, 4):  # A4C, PLAX, M-mode
-                node.send(files[index])
+                node.send(templates[index])
             ((uid,),) = wait_for(lambda: node.rows("SELECT study_instance_uid FROM study WHERE state = 'reported'"))
             wait_for(lambda: node.rows("SELECT count(*) FROM delivery WHERE state = 'given_up'") == [(2,)])
             yield Site(node, pacs, str(uid), environment)
@@ -71,15 +70,25 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def logged_in(browser: Browser, site: Site) -> StorageState:
+    """The cookie of one login, for many browsers."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        log_in(page, site)
+        expect(page).to_have_title("Studies - echo-scp")
+        return context.storage_state()
+
+
 @pytest.fixture
-def page(browser: Browser, site: Site) -> Iterator[Page]:
+def page(browser: Browser, site: Site, logged_in: StorageState) -> Iterator[Page]:
     """A page of a browser that is logged in; fails the test when a script or the policy of the page is violated."""
-    with browser.new_context(viewport=DESK) as context:
+    with browser.new_context(viewport=DESK, storage_state=logged_in) as context:
         page = context.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        log_in(page, site)
+        page.goto(site.address)
         yield page
         assert complaints == []
 
@@ -124,12 +133,18 @@ def test_nothing_of_a_study_is_shown_before_the_login(site, browser):
         assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
 
 
-def test_who_logs_out_is_out(site, page):
-    """Also for a page that was open."""
-    page.get_by_role("button", name="Log out").click()
-    page.goto(site.study)
+def test_who_logs_out_is_out(site, browser):
+    """The cookie opens nothing any more."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        log_in(page, site)
+        cookies = context.cookies()
+        page.get_by_role("button", name="Log out").click()
+        expect(page).to_have_title("Log in - echo-scp")
+        context.add_cookies(cookies)
+        page.goto(site.study)
 
-    expect(page).to_have_title("Log in - echo-scp")
+        expect(page).to_have_title("Log in - echo-scp")
 
 
 def test_the_list_tells_of_each_study(site, page):
@@ -179,7 +194,7 @@ def test_a_study_shows_every_clip_and_what_became_of_it(site, page):
     expect(table.get_by_role("row", name="Ejection fraction").first).to_contain_text("method of disks")
     expect(page.get_by_role("table", name="Beats of instance 1").get_by_role("row")).not_to_have_count(1)
     expect(page.get_by_role("row", name="engine lv-apical")).to_be_visible()
-    expect(page.get_by_text("Phantom Echo7")).to_be_visible()
+    expect(page.get_by_text("Phantom Echo5")).to_be_visible()
 
 
 def test_a_cine_plays_with_the_ventricle_outlined(site, page):
@@ -229,12 +244,13 @@ def test_the_report_reads_as_text(site, page):
     expect(page.locator(".report")).to_contain_text("LV ejection fraction")
 
 
-def test_a_page_is_for_every_reader(site, browser):
+def test_a_page_is_for_every_reader(site, browser, logged_in):
     """axe-core finds nothing wrong, bright or dark, wide or on a phone, where nothing leaves the screen."""
     for scheme, viewport in (("light", DESK), ("dark", PHONE)):
-        with browser.new_context(color_scheme=scheme, viewport=viewport, reduced_motion="reduce") as context:
+        look = {"color_scheme": scheme, "viewport": viewport, "reduced_motion": "reduce"}
+        with browser.new_context(**look, storage_state=logged_in) as context:
             page = context.new_page()
-            log_in(page, site)
+            page.goto(site.address)
             expect(page.locator("#listing")).to_be_visible()
             assert accessibility_problems(page) == []
             assert not overflows(page)
@@ -306,7 +322,7 @@ def test_without_a_login_nobody_is_named(site, browser):
         expect(page.locator("#listing tbody tr")).to_have_count(0)
         open_study(page, site)
         page.locator(".player[data-loaded]").first.wait_for(timeout=60_000)
-        assert "Phantom Echo7" not in page.content()
+        assert "Phantom Echo5" not in page.content()
         assert PATIENT_ID not in page.content()
     request = urllib.request.Request(f"{site.address}/studies", headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="421"):
