@@ -9,6 +9,7 @@ A playable cine is: length of the head (4 bytes, big-endian), head (JSON), then 
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 from dataclasses import asdict, dataclass
@@ -27,6 +28,7 @@ from echo_scp.model import Clip, Frames, Region
 LARGEST_PIXELS = 400_000_000  # of a clip: half a gigabyte in hand
 LONGEST_SIDE = 480
 _QUALITY = 72
+_NICENESS = 5
 _LV_LABEL = "LV cavity"  # of our segment
 Outlines = tuple[tuple[tuple[float, float], ...], ...]
 
@@ -104,6 +106,7 @@ def _polygons(mask: NDArray[np.bool_] | None, region: Region, scale: float) -> O
 
 def main() -> int:
     """Read an order as JSON from stdin, write the cine to stdout; what is wrong goes to stderr with status 1."""
+    os.nice(_NICENESS)  # a sender waits for the receiver, a reader can wait a little longer
     try:
         content = make_cine(Order(**json.load(sys.stdin)))
     except (EchoScpError, ValueError, OSError, AttributeError) as error:
