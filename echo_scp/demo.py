@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,15 +107,16 @@ def run_demo(out: Path, console: Console, *, keep: bool = False) -> bool:
 
 
 def _tour(address: str, results: list[Returned], console: Console) -> None:
-    """Say what there is to see, and wait for Ctrl-C."""
+    """Say what there is to see, and wait for Ctrl-C or SIGTERM."""
     console.print(f"\nThe node's page: [bold]{address}/[/]", highlight=False, soft_wrap=True)
     for returned in results:
         study = f"{address}/studies/{returned.study.study_instance_uid}"
         console.print(f"  {returned.study.title}:\n    {study}", highlight=False, soft_wrap=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background, deaf to Ctrl-C
+        signal.signal(number, lambda *_: stop.set())
     console.print("The node stays up; Ctrl-C ends it.")
-    with suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(3600)
+    stop.wait()
 
 
 def _demonstrate(out: Path, console: Console, running: ExitStack) -> tuple[int, list[Returned]]:

@@ -203,6 +203,7 @@ def test_a_cine_plays_with_the_ventricle_outlined(site, page):
     page.on("request", lambda request: requests.append(request.url))
     open_study(page, site)
     player = page.locator(".player[data-loaded]").first
+    page.locator(".player").first.scroll_into_view_if_needed()
     player.wait_for(timeout=60_000)
     clip = page.get_by_role("article").first
     line = clip.locator("svg .now")
@@ -255,6 +256,7 @@ def test_a_page_is_for_every_reader(site, browser, logged_in):
             assert accessibility_problems(page) == []
             assert not overflows(page)
             open_study(page, site)
+            page.locator(".player").first.scroll_into_view_if_needed()
             page.locator(".player[data-loaded]").first.wait_for(timeout=60_000)
             expect(page.get_by_role("button", name="Play").first).to_be_visible()
             page.get_by_text("Structured Report as text").click()
@@ -321,6 +323,7 @@ def test_without_a_login_nobody_is_named(site, browser):
         page.goto(f"{site.address}/studies?text={PATIENT_ID}")
         expect(page.locator("#listing tbody tr")).to_have_count(0)
         open_study(page, site)
+        page.locator(".player").first.scroll_into_view_if_needed()
         page.locator(".player[data-loaded]").first.wait_for(timeout=60_000)
         assert "Phantom Echo5" not in page.content()
         assert PATIENT_ID not in page.content()
