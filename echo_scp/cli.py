@@ -20,6 +20,7 @@ from echo_scp.commands.doctor import doctor
 from echo_scp.commands.engines import engines_app
 from echo_scp.commands.options import ConfigOption
 from echo_scp.commands.studies import reanalyse, retry, status, studies, study
+from echo_scp.commands.users import users_app
 from echo_scp.config import Config, load
 from echo_scp.errors import EchoScpError
 from echo_scp.model import ClipAnalysis
@@ -38,6 +39,7 @@ config_app.command("explain")(explain)
 for _command in (doctor, conformance, status, studies, study, retry, reanalyse):
     app.command()(_command)
 app.add_typer(deliveries_app, name="deliveries")
+app.add_typer(users_app, name="users")
 
 
 def main() -> None:
@@ -120,11 +122,12 @@ def analyse(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for what comes back.")] = Path("demo-output"),
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the node and its page up until Ctrl-C.")] = False,
 ) -> None:
     """Start a node and a stand-in PACS, send a real and a synthetic study, show what comes back."""
     from echo_scp.demo import run_demo
 
-    raise SystemExit(0 if run_demo(out, Console()) else 1)
+    raise SystemExit(0 if run_demo(out, Console(), keep=keep) else 1)
 
 
 @app.command()

@@ -68,6 +68,12 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _readable_file(value: Path | None) -> Path | None:
+    if value is not None and not os.access(value, os.R_OK):
+        raise ValueError("must be a file that the node can read")
+    return _absolute(value)
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 ExistingFile = Annotated[Path | None, AfterValidator(_existing_file)]
@@ -280,10 +286,30 @@ class Destination(_Section):
 
 
 class WebConfig(_Section):
-    """Metrics and health."""
+    """The status page, metrics and health."""
 
     address: str = "127.0.0.1"
     port: Port = 8080
+    auth: Annotated[Path | None, AfterValidator(_absolute)] = None
+    show_patient: bool = Field(False, validate_default=True)
+    session_timeout_min: float = Field(60, gt=0, le=1440)
+    certificate: Annotated[Path | None, AfterValidator(_readable_file)] = None
+    key: Annotated[Path | None, AfterValidator(_readable_file)] = Field(None, validate_default=True)
+    cine_mb: int = Field(64, ge=0)
+
+    @field_validator("show_patient")
+    @classmethod
+    def _patients_only_behind_a_login(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("auth") is None:
+            raise ValueError("shows patient identity, which needs a login; set web.auth")
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _certificate_and_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("certificate") is None):
+            raise ValueError("web.certificate and web.key are given together or not at all")
+        return value
 
 
 class WorkConfig(_Section):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,21 +83,44 @@ class Returned:
     pictures: tuple[Path, ...]
 
 
-def run_demo(out: Path, console: Console) -> bool:
-    """Run the demonstration with everything it writes below `out`; return whether every result came back."""
+def run_demo(out: Path, console: Console, *, keep: bool = False) -> bool:
+    """Run the demonstration with everything it writes below `out`; return whether every result came back.
+
+    `keep` leaves the node up, with its page to look at, until Ctrl-C.
+    """
     started = time.monotonic()
     logs.configure("warning", "console")  # the stand-in PACS logs too; the node has its own file
     try:
-        for returned in _demonstrate(out.absolute(), console):
-            _show(returned, console)
+        with ExitStack() as running:
+            web_port, results = _demonstrate(out.absolute(), console, running)
+            for returned in results:
+                _show(returned, console)
+            console.print(f"\nDone in {time.monotonic() - started:.0f} s. For research use; not for diagnosis.")
+            if keep:
+                _tour(f"http://127.0.0.1:{web_port}", results, console)
+            else:
+                console.print("With --keep the node stays up, and its page shows all this.")
     except EchoScpError as error:
         console.print(f"[bold red]the demo failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return False
-    console.print(f"\nDone in {time.monotonic() - started:.0f} s. For research use; not for diagnosis.")
     return True
 
 
-def _demonstrate(out: Path, console: Console) -> list[Returned]:
+def _tour(address: str, results: list[Returned], console: Console) -> None:
+    """Say what there is to see, and wait for Ctrl-C or SIGTERM."""
+    console.print(f"\nThe node's page: [bold]{address}/[/]", highlight=False, soft_wrap=True)
+    for returned in results:
+        study = f"{address}/studies/{returned.study.study_instance_uid}"
+        console.print(f"  {returned.study.title}:\n    {study}", highlight=False, soft_wrap=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background, deaf to Ctrl-C
+        signal.signal(number, lambda *_: stop.set())
+    console.print("The node stays up; Ctrl-C ends it.")
+    stop.wait()
+
+
+def _demonstrate(out: Path, console: Console, running: ExitStack) -> tuple[int, list[Returned]]:
+    """Return the port of the page and what came back; what was started goes on until `running` is left."""
     if out.exists():
         if any(out.iterdir()) and not (out / CONFIG_NAME).exists():
             raise EchoScpError(f"{out} is not empty and not of an earlier demo; choose another folder with --out")
@@ -111,15 +136,16 @@ def _demonstrate(out: Path, console: Console) -> list[Returned]:
     with Progress(*columns, console=console) as progress:
         pacs_spool = Spool(out / "stand-in-pacs", reserve_disk_mb=0)
         pacs_config = ReceiveConfig(ae_title="STAND_IN_PACS", address="127.0.0.1", port=0, reserve_disk_mb=0)
-        with Listener(pacs_config, pacs_spool, lambda: None) as pacs:
-            task = progress.add_task("draw the synthetic study", total=1)
-            studies = (_real_study(), _synthetic_study(out / "sent"))
-            progress.advance(task)
-            task = progress.add_task("start the node (PostgreSQL from its wheel, CPU engines)", total=1)
-            with _running_node(out, pacs.port) as node:
-                progress.advance(task)
-                _send_all(studies, node, progress)
-                return _wait_for_results(studies, out, pacs_spool, progress)
+        pacs = running.enter_context(Listener(pacs_config, pacs_spool, lambda: None))
+        task = progress.add_task("draw the synthetic study", total=1)
+        studies = (_real_study(), _synthetic_study(out / "sent"))
+        progress.advance(task)
+        task = progress.add_task("start the node (PostgreSQL from its wheel, CPU engines)", total=1)
+        web_port = _free_port()
+        node = running.enter_context(_running_node(out, pacs.port, web_port))
+        progress.advance(task)
+        _send_all(studies, node, progress)
+        return web_port, _wait_for_results(studies, out, pacs_spool, progress)
 
 
 def _real_study() -> DemoStudy:
@@ -144,9 +170,9 @@ def _synthetic_study(folder: Path) -> DemoStudy:
 
 
 @contextmanager
-def _running_node(out: Path, pacs_port: int) -> Iterator[Destination]:
+def _running_node(out: Path, pacs_port: int, web_port: int) -> Iterator[Destination]:
     """Run `echo-scp serve` as its own process, as a site would."""
-    port, web_port = _free_port(), _free_port()
+    port = _free_port()
     config = out / CONFIG_NAME
     config.write_text(
         CONFIG.format(

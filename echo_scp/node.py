@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +28,7 @@ from echo_scp.audit import AuditTrail, application_started, application_stopped
 from echo_scp.clerk import Clerk, ClerkThread, Reporter
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, migrate
+from echo_scp.database.deliveries import retry_delivery
 from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import ConfigurationError, DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
@@ -37,12 +39,16 @@ from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
-from echo_scp.web.app import WebThread, build_app
+from echo_scp.web.app import WebApp, WebThread
+from echo_scp.web.pages import PageParts
 from echo_scp.worker import run_worker
 
 DATABASE_RETRY_S = 3.0
 WORKER_RESTART_S = 2.0
 WORKER_GRACE_S = 75.0
+WEB_DATABASE_S = 2.0
+# A reader of the page and a monitor rather hear soon that the database is away than wait for it.
+WEB_DATABASE_OPTIONS = {"connect_timeout": 3, "tcp_user_timeout": 5000}
 
 log = structlog.get_logger(__name__)
 
@@ -89,47 +95,90 @@ def serve(config: Config, role: Role | None = None) -> None:
 def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | None]:
     """Start everything; yields None when `stop` was set while waiting for the database."""
     logs.configure(config.log.level, config.log.format)
-    # A wrong engine folder is told at once, not by the first study. On the processor: the GPU is the worker's, and a
-    # plan that is not built yet must not keep the node from receiving.
-    load_engines(config.analysis.model_copy(update={"runtime": "onnxruntime"})).close()
+    _check_engines(config)
     with ExitStack() as stack:
-        stack.enter_context(_only_node_in(config.data_folder))
-        metrics.prepare(config.data_folder / "metrics")
-        audit = stack.enter_context(AuditTrail(config.audit, config.audit_file, config.receive.ae_title))
-        audit.record(application_started)
-        stack.callback(audit.record, application_stopped)
-        spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
-        spooled = _Forward()
-        with _bound(config.receive.address, config.receive.port):
-            receivers = stack.enter_context(Receivers(config, spooled))
+        receiving = _receive(config, stack)
         url = _open_database(config, stack, stop)
         if url is None:
             yield None
             return
-        database = stack.enter_context(Database(url))
-        queue = stack.enter_context(JobQueue(url))
-        indexer = IndexerThread(
-            Indexer(spool, database, lambda uid: queue.schedule_analysis(uid, config.study.quiet_period_s), audit)
-        )
-        spooled.target = indexer.wake
-        indexer.start()
-        stack.callback(indexer.stop)
-        for clerk in (
-            Clerk(spool, database, receivers.calling_ae_titles),
-            Reporter(config, spool, send_event_report),
-        ):
-            thread = ClerkThread(clerk)
-            thread.start()
-            stack.callback(thread.stop)
-        worker = WorkerProcess(config, url)
-        worker.start()
-        stack.callback(worker.stop)
-        checks = {"receivers": receivers.is_alive, "database": database.ping, "worker": worker.is_alive}
-        with _bound(config.web.address, config.web.port):
-            web = WebThread(build_app(lambda: _refresh(database, spool, config.destinations), checks), config.web)
-        web.start()
-        stack.callback(web.stop)
-        yield RunningNode(receivers.port, web.port)
+        _index(config, stack, url, receiving)
+        worker = _analyse(config, stack, url)
+        checks = {"receivers": receiving.receivers.is_alive, "worker": worker.is_alive}
+        web_port = _show(config, stack, url, receiving.spool, checks)
+        yield RunningNode(receiving.receivers.port, web_port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiving:
+    """What takes instances, and what wakes when one is spooled."""
+
+    receivers: Receivers
+    spool: Spool
+    spooled: _Forward
+    audit: AuditTrail
+
+
+def _check_engines(config: Config) -> None:
+    """Tell of a wrong engine folder at once, not by the first study.
+
+    On the processor: the GPU is the worker's, and a plan that is not built yet must not keep the node from receiving.
+    """
+    load_engines(config.analysis.model_copy(update={"runtime": "onnxruntime"})).close()
+
+
+def _receive(config: Config, stack: ExitStack, role: Role | None = None) -> _Receiving:
+    """Take instances; they wait in the spool until the database is there."""
+    stack.enter_context(_only_node_in(config.data_folder))
+    metrics.prepare(config.data_folder / "metrics", role or "")
+    audit = stack.enter_context(AuditTrail(config.audit, config.audit_file, config.receive.ae_title))
+    audit.record(application_started)
+    stack.callback(audit.record, application_stopped)
+    spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
+    spooled = _Forward()
+    with _bound(config.receive.address, config.receive.port):
+        receivers = stack.enter_context(Receivers(config, spooled))
+    return _Receiving(receivers, spool, spooled, audit)
+
+
+def _index(config: Config, stack: ExitStack, url: str, receiving: _Receiving) -> None:
+    """Place in studies what is received, and keep the notes of commitment and of procedure steps."""
+    database = stack.enter_context(Database(url))
+    queue = stack.enter_context(JobQueue(url))
+
+    def schedule(study_instance_uid: str) -> None:
+        queue.schedule_analysis(study_instance_uid, config.study.quiet_period_s)
+
+    indexer = IndexerThread(Indexer(receiving.spool, database, schedule, receiving.audit))
+    receiving.spooled.target = indexer.wake
+    indexer.start()
+    stack.callback(indexer.stop)
+    for clerk in (
+        Clerk(receiving.spool, database, receiving.receivers.calling_ae_titles),
+        Reporter(config, receiving.spool, send_event_report),
+    ):
+        thread = ClerkThread(clerk)
+        thread.start()
+        stack.callback(thread.stop)
+
+
+def _analyse(config: Config, stack: ExitStack, url: str) -> WorkerProcess:
+    worker = WorkerProcess(config, url)
+    worker.start()
+    stack.callback(worker.stop)
+    return worker
+
+
+def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: dict[str, Callable[[], bool]]) -> int:
+    """Serve pages, metrics and health; return the port."""
+    database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
+    page = PageParts(config, database, partial(retry_delivery, database))
+    refresh = partial(_refresh, database, spool, config.destinations)
+    with _bound(config.web.address, config.web.port):
+        web = WebThread(WebApp(refresh, {"database": database.ping, **checks}, page), config.web)
+    web.start()
+    stack.callback(web.stop)
+    return web.port
 
 
 @contextmanager
@@ -195,55 +244,39 @@ def run_role(role: Role, config: Config, stop: threading.Event) -> Iterator[Runn
             f"database.url: serve --role {role} needs a PostgreSQL server of your own, which all roles share"
         )
     logs.configure(config.log.level, config.log.format)
-    metrics.prepare(config.data_folder / "metrics", role)
     start = {Role.RECEIVE: _start_receiving, Role.WORK: _start_working, Role.WEB: _start_web}[role]
     with ExitStack() as stack:
         yield start(config, stack, stop)
 
 
 def _start_receiving(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
-    stack.enter_context(_only_node_in(config.data_folder))
-    spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
-    spooled = _Forward()
-    with _bound(config.receive.address, config.receive.port):
-        listener = stack.enter_context(Listener(config.receive, spool, spooled))
+    receiving = _receive(config, stack, Role.RECEIVE)
     url = _open_database(config, stack, stop)
     if url is None:
         return None
-    database = stack.enter_context(Database(url))
-    queue = stack.enter_context(JobQueue(url))
-    indexer = IndexerThread(
-        Indexer(spool, database, lambda uid: queue.schedule_analysis(uid, config.study.quiet_period_s))
-    )
-    spooled.target = indexer.wake
-    indexer.start()
-    stack.callback(indexer.stop)
-    return RunningNode(listener.port, 0)
+    _index(config, stack, url, receiving)
+    return RunningNode(receiving.receivers.port, 0)
 
 
 def _start_working(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
-    load_engines(config.analysis.model_copy(update={"runtime": "onnxruntime"})).close()
+    metrics.prepare(config.data_folder / "metrics", Role.WORK)
+    _check_engines(config)
     url = _open_database(config, stack, stop)
     if url is None:
         return None
-    worker = WorkerProcess(config, url)
-    worker.start()
-    stack.callback(worker.stop)
+    _analyse(config, stack, url)
     return RunningNode(0, 0)
 
 
 def _start_web(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
+    metrics.prepare(config.data_folder / "metrics", Role.WEB)
     url = _open_database(config, stack, stop)
     if url is None:
         return None
-    spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
-    database = stack.enter_context(Database(url))
-    checks = {"database": database.ping, "worker": lambda: _has_live_worker(database, config.work.stalled_after_s)}
-    with _bound(config.web.address, config.web.port):
-        web = WebThread(build_app(lambda: _refresh(database, spool), checks), config.web)
-    web.start()
-    stack.callback(web.stop)
-    return RunningNode(0, web.port)
+    spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
+    database = stack.enter_context(Database(url, connections=1))
+    checks = {"worker": lambda: _has_live_worker(database, config.work.stalled_after_s)}
+    return RunningNode(0, _show(config, stack, url, spool, checks))
 
 
 def _has_live_worker(database: Database, within_s: float) -> bool:
@@ -263,8 +296,8 @@ def prepare_database(url: str) -> None:
 
 def _refresh(database: Database, spool: Spool, destinations: Iterable[Destination]) -> None:
     """Set the gauges that are read from the state rather than counted."""
-    metrics.SPOOL_BACKLOG.set(len(spool.ready()))
     try:
+        metrics.SPOOL_BACKLOG.set(len(spool.ready()))
         with database.transaction() as transaction:
             states = dict.fromkeys(("receiving", "analysing", "reported", "failed"), 0)
             states |= {str(state): int(str(count)) for state, count in transaction.rows("studies_by_state")}
@@ -272,8 +305,8 @@ def _refresh(database: Database, spool: Spool, destinations: Iterable[Destinatio
             for queue, depth, age_s in transaction.rows("queue_depth"):
                 queues[str(queue)] = (float(str(depth)), float(str(age_s)))
             refresh_delivery_gauges(transaction, [destination.name for destination in destinations])
-    except DatabaseUnavailableError as error:
-        log.warning("metrics.database_unavailable", detail=str(error))
+    except (DatabaseUnavailableError, StorageError) as error:
+        log.warning("metrics.state_unknown", detail=str(error))
         return
     for state, count in states.items():
         metrics.STUDIES.set(count, state=state)

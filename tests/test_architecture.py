@@ -57,7 +57,7 @@ HOMES = {
     "uvicorn": {"web"},
     "typer": {"cli", "commands"},
     "rich": {"cli", "commands", "demo", "tables", "progress"},
-    "jinja2": {"evaluate"},
+    "jinja2": {"evaluate", "web"},
     "SimpleITK": {"evaluate"},
     "torch": {"imports"},
     "tensorflow": set(),

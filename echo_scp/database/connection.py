@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -17,12 +17,15 @@ from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
 
 Parameters = dict[str, object]
 Row = tuple[object, ...]
+Options = Mapping[str, str | int]
+_QUERY_FILES = ("queries.sql", "page.sql")
 MIGRATION_LOCK = 7_305_441  # any constant: two nodes that start together take turns
 
 
 @cache
 def _queries() -> dict[str, str]:
-    text = files("echo_scp.database").joinpath("queries.sql").read_text(encoding="utf-8")
+    folder = files("echo_scp.database")
+    text = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _QUERY_FILES)
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
@@ -49,7 +52,8 @@ class Transaction:
 class Database:
     """A pool of connections. Safe to use from any thread."""
 
-    def __init__(self, url: str, connections: int = 4, timeout_s: float = 10) -> None:
+    def __init__(self, url: str, connections: int = 4, timeout_s: float = 10, options: Options | None = None) -> None:
+        """Wait `timeout_s` for a connection; `options` are libpq's connection parameters."""
         self._timeout_s = timeout_s
         self._pool = ConnectionPool(
             url,
@@ -59,6 +63,7 @@ class Database:
             name="echo-scp",
             check=ConnectionPool.check_connection,
             configure=_configure,
+            kwargs=dict(options or {}),
         )
 
     def __enter__(self) -> Self:

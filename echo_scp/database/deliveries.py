@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from echo_scp.database.connection import Transaction
+    from echo_scp.database.connection import Database, Transaction
 
 
 class State(StrEnum):
@@ -72,6 +72,12 @@ def retry_deliveries(transaction: Transaction, selection: Selection, states: Ite
     for destination in {cast(str, row[1]) for row in rows}:
         transaction.execute("destination_answered", destination=destination)
     return len(rows)
+
+
+def retry_delivery(database: Database, study_instance_uid: str, sop_instance_uid: str, destination: str) -> bool:
+    """Have one object sent again, now; return False when there is none that has not arrived."""
+    with database.transaction() as transaction:
+        return retry_deliveries(transaction, Selection(destination, study_instance_uid, sop_instance_uid), (*RETRIED, State.CANCELLED)) > 0
 
 
 def cancel_deliveries(transaction: Transaction, selection: Selection) -> int:

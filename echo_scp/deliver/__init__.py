@@ -7,12 +7,12 @@ from echo_scp.deliver.rules import StudyFacts, study_facts, wants
 from echo_scp.deliver.sender import open_sender
 
 __all__ = [
-    "accepted_sop_classes",
     "CommitmentReport",
     "DeliveryOutcome",
     "Reference",
     "Sender",
     "StudyFacts",
+    "accepted_sop_classes",
     "echo",
     "open_sender",
     "request_commitment",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,13 +29,35 @@ def dciodvfy_errors(path: Path) -> list[str]:
     return [line for line in lines if line.startswith("Error") and not any(word in line for word in FALSE_POSITIVES)]
 
 
-def test_the_demo_shows_ef_and_brings_back_valid_objects(command, tmp_path):
-    """Each study gives an SR, each measured clip a SEG and a picture; the synthetic EF is near the truth."""
+def tour(out: Path) -> tuple[str, list[str]]:
+    """Run the demo with --keep; return what it printed, and the pages that it pointed to, seen before Ctrl-C."""
+    command = [sys.executable, "-m", "echo_scp.cli", "demo", "--keep", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    lines, pages = [], []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                addresses = re.findall(r"http://127\.0\.0\.1:\S+", "".join(lines))
+                for address in addresses:
+                    with urllib.request.urlopen(address, timeout=30) as answer:
+                        pages.append(answer.read().decode())
+                process.send_signal(signal.SIGINT)
+    finally:
+        process.kill() if process.poll() is None and not pages else process.wait(100)
+    assert process.returncode == 0, "".join(lines)
+    return "".join(lines), pages
+
+
+def test_the_demo_shows_ef_and_brings_back_valid_objects(tmp_path):
+    """Each study gives an SR, each measured clip a SEG and a picture; the synthetic EF is near the truth.
+
+    With --keep the node stays up, and its page shows the same.
+    """
     out = tmp_path / "out"
 
-    done = command("demo", "--out", out)
+    printed, pages = tour(out)
 
-    assert done.returncode == 0, done.stdout + done.stderr
     returned = sorted((out / "returned").glob("*.dcm"))
     modalities = [dcmread(path, stop_before_pixels=True).Modality for path in returned]
     measured, synthetic = 0, None
@@ -47,7 +72,10 @@ def test_the_demo_shows_ef_and_brings_back_valid_objects(command, tmp_path):
     assert {path.name: dciodvfy_errors(path) for path in returned} == {path.name: [] for path in returned}
     assert synthetic is not None
     assert abs(synthetic["ef_percent"] - 58) <= PHANTOM_TOLERANCE
-    assert done.stdout.count("came back:") == len(returned)
+    assert printed.count("came back:") == len(returned)
+    listing, _, study = pages
+    assert "2 studies" in listing
+    assert f"EF {synthetic['ef_percent']:.0f} %" in study
 
 
 def test_analyse_measures_a_folder_and_gives_reasons_for_the_rest(command, tmp_path):

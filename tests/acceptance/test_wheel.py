@@ -32,6 +32,9 @@ def test_engines_statements_and_the_example_configuration_are_in_the_wheel(wheel
         "echo_scp/_shipped/engines/view/manifest.toml",
         "echo_scp/_shipped/echo-scp.toml",
         "echo_scp/database/queries.sql",
+        "echo_scp/database/page.sql",
+        "echo_scp/web/templates/study.html",
+        "echo_scp/web/static/player.js",
         "echo_scp/database/migrations/0001_initial.sql",
         "echo_scp/py.typed",
     } <= names

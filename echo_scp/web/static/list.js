@@ -1,0 +1,32 @@
+// Keeps the list fresh: the same page again every few seconds, its listing put in the place of the old one.
+const PERIOD_MS = 5000;
+const listing = document.getElementById("listing");
+
+async function refresh() {
+  if (document.hidden) return;
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (answer.redirected) location.reload(); // logged out
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("listing");
+  if (!fresh || fresh.innerHTML === listing.innerHTML) return;
+  const focused = listing.contains(document.activeElement) ? document.activeElement.id : "";
+  const scrolled = listing.querySelector(".scroll")?.scrollLeft ?? 0;
+  const count = listing.querySelector("#count");
+  const freshCount = fresh.querySelector("#count");
+  if (count && freshCount) { // the same element, so that a screen reader tells of a change, and only of one
+    if (count.textContent !== freshCount.textContent) count.textContent = freshCount.textContent;
+    freshCount.replaceWith(count);
+  }
+  listing.replaceChildren(...fresh.childNodes);
+  const region = listing.querySelector(".scroll");
+  if (region) region.scrollLeft = scrolled;
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+async function forever() {
+  try { await refresh(); } catch { /* the node restarts: the next try tells */ }
+  setTimeout(forever, PERIOD_MS);
+}
+
+setTimeout(forever, PERIOD_MS);
