@@ -11,7 +11,8 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -44,7 +45,18 @@ def _existing_folder(value: Path | None) -> Path | None:
 
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-ObjectKind = Literal["SR", "SEG"]
+ObjectKind = Literal["SR", "SEG", "SR_COMPREHENSIVE", "SR_ECHO", "CINE", "KO", "PDF"]
+OBJECT_KINDS: tuple[ObjectKind, ...] = get_args(ObjectKind)
+FALLBACKS: Mapping[ObjectKind, tuple[ObjectKind, ...]] = MappingProxyType(
+    {
+        "SR": ("SR_COMPREHENSIVE",),
+        "SR_COMPREHENSIVE": ("PDF",),
+        "SR_ECHO": ("PDF",),
+        "SEG": ("CINE",),
+        "PDF": ("CINE",),
+    }
+)
+"""What takes the place of a kind that a destination does not accept; a fallback may have fallbacks of its own."""
 
 
 class _Section(BaseModel):
@@ -135,12 +147,14 @@ class MeasureConfig(_Section):
 
 
 class ReportConfig(_Section):
-    """What the SR and SEG objects say of themselves."""
+    """Which objects are made of a result, and what they say of themselves."""
 
     uid_root: Annotated[str, AfterValidator(_uid_root)] = "2.25"
     research_use: bool = True
     institution_name: str = Field("", max_length=64)
     series_number_base: int = Field(9800, ge=1, le=2_000_000_000)
+    sr_class: Literal["comprehensive_3d", "comprehensive"] = "comprehensive_3d"
+    objects: tuple[ObjectKind, ...] = OBJECT_KINDS
 
 
 class DeliverConfig(_Section):

@@ -117,9 +117,9 @@ ON CONFLICT (sop_instance_uid) DO NOTHING;
 INSERT INTO delivery (sop_instance_uid, destination, state) VALUES (%(sop_instance_uid)s, %(destination)s, 'waiting')
 ON CONFLICT DO NOTHING;
 
--- name: predecessor
-SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid FROM result_object o JOIN run r ON r.id = o.run_id
-WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind = 'SR';
+-- name: predecessors
+SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid, o.kind FROM result_object o JOIN run r ON r.id = o.run_id
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind IN ('SR', 'SR_COMPREHENSIVE', 'SR_ECHO');
 
 -- name: deliveries_without_job
 SELECT sop_instance_uid, destination FROM delivery d
