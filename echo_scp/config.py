@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -77,8 +78,19 @@ def _readable_file(value: Path | None) -> Path | None:
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 ExistingFile = Annotated[Path | None, AfterValidator(_existing_file)]
-ObjectKind = Literal["SR", "SEG"]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+ObjectKind = Literal["SR", "SEG", "SR_COMPREHENSIVE", "SR_ECHO", "CINE", "KO", "PDF"]
+OBJECT_KINDS: tuple[ObjectKind, ...] = get_args(ObjectKind)
+FALLBACKS: Mapping[ObjectKind, tuple[ObjectKind, ...]] = MappingProxyType(
+    {
+        "SR": ("SR_COMPREHENSIVE",),
+        "SR_COMPREHENSIVE": ("PDF",),
+        "SR_ECHO": ("PDF",),
+        "SEG": ("CINE",),
+        "PDF": ("CINE",),
+    }
+)
+"""What takes the place of a kind that a destination does not accept; a fallback may have fallbacks of its own."""
 
 
 class _Section(BaseModel):
@@ -218,12 +230,14 @@ class MeasureConfig(_Section):
 
 
 class ReportConfig(_Section):
-    """What the SR and SEG objects say of themselves."""
+    """Which objects are made of a result, and what they say of themselves."""
 
     uid_root: Annotated[str, AfterValidator(_uid_root)] = "2.25"
     research_use: bool = True
     institution_name: str = Field("", max_length=64)
     series_number_base: int = Field(9800, ge=1, le=2_000_000_000)
+    sr_class: Literal["comprehensive_3d", "comprehensive"] = "comprehensive_3d"
+    objects: tuple[ObjectKind, ...] = OBJECT_KINDS
 
 
 class DeliverConfig(_Section):
@@ -248,7 +262,7 @@ class Destination(_Section):
     port: Port = 104
     url: Annotated[str, AfterValidator(_url)] = ""
     send: tuple[ObjectKind, ...] = ("SR", "SEG")
-    fallbacks: dict[ObjectKind, tuple[ObjectKind, ...]] = {}
+    fallbacks: dict[ObjectKind, tuple[ObjectKind, ...]] = dict(FALLBACKS)
     concurrency: int = Field(1, ge=1, le=16)
     commitment: bool = False
     calling_ae_titles: tuple[str, ...] = ()

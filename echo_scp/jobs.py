@@ -115,7 +115,7 @@ class _Run:
     revision: int
     started_at: datetime
     paths: tuple[Path, ...]
-    predecessor: PredecessorReference | None
+    predecessors: tuple[PredecessorReference, ...]
 
 
 class Work:
@@ -191,8 +191,8 @@ class Work:
             )
             assert begun is not None  # the statement returns its row
             paths = tuple(Path(str(row[0])) for row in inputs)
-            predecessor = _predecessor(transaction, uid, revision - 1)
-            return _Run(cast(int, begun[0]), revision, cast(datetime, begun[1]), paths, predecessor)
+            predecessors = _predecessors(transaction, uid, revision - 1)
+            return _Run(cast(int, begun[0]), revision, cast(datetime, begun[1]), paths, predecessors)
 
     def _seconds_until_complete(self, transaction: Transaction, uid: str) -> float | None:
         """Return how long to wait for more of a study; None when there is no such study. Holds its row."""
@@ -225,7 +225,7 @@ class Work:
         log.info("study.analysis_started", revision=revision, instances=len(run.paths))
         folder = self._spool.results_folder(uid, revision)
         analysed = self._pipeline.analyse(
-            Request(uid, revision, _read(run.paths), started_at, run.predecessor),
+            Request(uid, revision, _read(run.paths), started_at, run.predecessors),
             publish=lambda file, content: self._spool.write_result(folder / file.name, content),
         )
         objects = tuple(file for file in analysed.files if file.kind != "PNG")
@@ -263,12 +263,12 @@ def _read(paths: Iterable[Path]) -> tuple[Instance, ...]:
     return tuple(instances)
 
 
-def _predecessor(transaction: Transaction, uid: str, revision: int) -> PredecessorReference | None:
-    row = transaction.row("predecessor", study_instance_uid=uid, revision=revision)
-    if row is None:
-        return None
-    sop_instance_uid, series_instance_uid, sop_class_uid = (str(value) for value in row)
-    return PredecessorReference(uid, series_instance_uid, sop_instance_uid, sop_class_uid)
+def _predecessors(transaction: Transaction, uid: str, revision: int) -> tuple[PredecessorReference, ...]:
+    rows = transaction.rows("predecessors", study_instance_uid=uid, revision=revision)
+    return tuple(
+        PredecessorReference(uid, series_instance_uid, sop_instance_uid, sop_class_uid, kind)
+        for sop_instance_uid, series_instance_uid, sop_class_uid, kind in (map(str, row) for row in rows)
+    )
 
 
 def _audited(study_instance_uid: str, analysis: StudyAnalysis) -> Study:

@@ -403,6 +403,17 @@ class BodySize:
 
 
 @dataclass(frozen=True, slots=True)
+class OverlayCine:
+    """A clip drawn again with its outlines, as JPEG Baseline; (x0, y0) is where the source's 2D region begins."""
+
+    frames: tuple[bytes, ...] = ()
+    rows: int = 0
+    columns: int = 0
+    x0: int = 0
+    y0: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StudyMeasurement:
     """The headline of a study and the clips it rests on (SOP Instance UIDs).
 

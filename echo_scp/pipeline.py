@@ -16,10 +16,11 @@ from itertools import chain
 
 import cv2
 import structlog
+from pydicom import Dataset
 
 from echo_scp.assess import assess
 from echo_scp.classify import classify
-from echo_scp.config import Config, MeasureConfig
+from echo_scp.config import Config, MeasureConfig, ReportConfig
 from echo_scp.decode import Cine, decode_all, decoded_pixels, open_cine
 from echo_scp.errors import EngineError, InstanceError
 from echo_scp.estimate import estimate
@@ -47,6 +48,7 @@ from echo_scp.model import (
     Estimate,
     Instance,
     NotAssessed,
+    OverlayCine,
     Reason,
     Sex,
     StudyAnalysis,
@@ -57,11 +59,13 @@ from echo_scp.model import (
 from echo_scp.report import (
     PredecessorReference,
     ResultFile,
-    build_sr,
+    build_cine,
+    draw_cine,
     draw_summary,
     encode,
     object_file,
     picture_file,
+    study_objects,
     write_seg,
 )
 from echo_scp.schedule import Budget, each_in_order
@@ -83,12 +87,12 @@ class Request:
     revision: int
     instances: tuple[Instance, ...]
     now: datetime
-    predecessor: PredecessorReference | None = None
+    predecessors: tuple[PredecessorReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysedStudy:
-    """A study's values, and what was published of it: the SR, then SEG and picture of each measured clip."""
+    """A study's values, and what was published of it: the reports, then the objects of each measured clip."""
 
     analysis: StudyAnalysis
     files: tuple[ResultFile, ...]
@@ -100,6 +104,7 @@ class _Done:
 
     analysis: ClipAnalysis
     files: tuple[ResultFile, ...] = ()
+    picture: bytes = b""
 
 
 Progress = Callable[[ClipAnalysis], None]
@@ -115,7 +120,7 @@ class Pipeline:
         self._config = config
         self._engines = _shared(engines, analysis.batch_frames)
         self.settings = f"{analysis.settings()} {config.measure.model_dump_json()}"
-        self._findings = Findings(kept, self.settings, f"research_use {config.report.research_use}")
+        self._findings = Findings(kept, self.settings, *_drawn(config.report))
         self._budget = Budget(analysis.memory_mb * _MB)
 
     @property
@@ -143,11 +148,19 @@ class Pipeline:
         files = tuple(chain.from_iterable(clip.files for clip in done))
         with _stage("report"):
             segs = [file.as_evidence(study.study_instance_uid) for file in files if file.kind == "SEG"]
-            sr = build_sr(study, segs, self._config.report, request.now, request.predecessor)
-            report, content = object_file("SR", sr), encode(sr)
-        publish(report, content)
+            reports = self._report(study, segs, [clip.picture for clip in done if clip.picture], request)
+        for file, content in reports:
+            publish(file, content)
         self._findings.trim()
-        return AnalysedStudy(study, (report, *files))
+        return AnalysedStudy(study, (*(file for file, _ in reports), *files))
+
+    def _report(
+        self, study: StudyAnalysis, segs: Sequence[Dataset], pictures: Sequence[bytes], request: Request
+    ) -> list[tuple[ResultFile, bytes]]:
+        objects = study_objects(
+            study, segs, pictures, self._config.report, request.now, predecessors=request.predecessors
+        )
+        return [(object_file(kind, dataset), encode(dataset)) for kind, dataset in objects]
 
     def _begin(self, request: Request) -> StudyAnalysis:
         """Return the study as far as it is known before anything is measured: all that its SEGs say of it."""
@@ -177,7 +190,8 @@ class Pipeline:
                 return _refused(instance, Reason.INTERNAL_ERROR, "an internal error; see the log")
             for file, content in objects:
                 publish(file, content)
-            return _Done(replace(finding.analysis, segmentation=None), tuple(file for file, _ in objects))
+            files = tuple(file for file, _ in objects)
+            return _Done(replace(finding.analysis, segmentation=None), files, finding.picture)
 
     def _find(self, instance: Instance, study: StudyAnalysis) -> Finding:
         """Analyse one instance; raises InstanceError when it is nothing to ask an engine about."""
@@ -185,8 +199,8 @@ class Pipeline:
         with _stage("decode"):
             cine = open_cine(instance, self._config.analysis, decision.frames_per_clip if decision else 1)
         analysis = self._measure(cine.preview, self._classify(cine.preview), partial(_decode_all, cine))
-        picture = b"" if analysis.measurement is None else self._draw(analysis)
-        finding = Finding(_without_pixels(analysis), picture)
+        drawn = () if analysis.measurement is None else self._draw(analysis)
+        finding = Finding(_without_pixels(analysis), *drawn)
         if self._engines.identities == study.engines:
             with _stage("keep"):
                 self._findings.remember(instance, study.engines, finding)
@@ -250,21 +264,34 @@ class Pipeline:
         notes = (*analysis.notes, *(trust.notes if trust else ()), *outcome.notes)
         return replace(analysis, segmentation=segmentation, measurement=outcome, notes=notes)
 
-    def _draw(self, analysis: ClipAnalysis) -> bytes:
+    def _draw(self, analysis: ClipAnalysis) -> tuple[bytes, OverlayCine | None]:
+        config = self._config.report
         with _stage("draw"):
-            picture = draw_summary(analysis, research_use=self._config.report.research_use)
+            picture = draw_summary(analysis, research_use=config.research_use)
             ok, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            wanted = "CINE" in config.objects
+            cine = draw_cine(analysis, research_use=config.research_use) if wanted else None
         if not ok:
             raise ValueError("OpenCV could not encode a PNG")
-        return png.tobytes()
+        return png.tobytes(), cine
 
     def _objects(self, finding: Finding, study: StudyAnalysis, now: datetime) -> Iterator[tuple[ResultFile, bytes]]:
-        """Yield the SEG and the picture of a measured clip."""
+        """Yield the objects and the picture of a measured clip."""
+        config = self._config.report
         if finding.analysis.measurement is None:
             return
         with _stage("report"):
-            yield write_seg(finding.analysis, study, self._config.report, now)
+            if "SEG" in config.objects:
+                yield write_seg(finding.analysis, study, config, now)
+            if finding.cine is not None:
+                cine = build_cine(finding.analysis, finding.cine, study, config, now)
+                yield object_file("CINE", cine), encode(cine)
         yield picture_file(finding.analysis.instance.sop_instance_uid), finding.picture
+
+
+def _drawn(config: ReportConfig) -> tuple[str, ...]:
+    """Return what the pictures of a clip depend on beside the clip."""
+    return f"research_use {config.research_use}", f"cine {'CINE' in config.objects}"
 
 
 def _shared(engines: Engines, batch_frames: int) -> Engines:

@@ -77,7 +77,12 @@ def retry_deliveries(transaction: Transaction, selection: Selection, states: Ite
 def retry_delivery(database: Database, study_instance_uid: str, sop_instance_uid: str, destination: str) -> bool:
     """Have one object sent again, now; return False when there is none that has not arrived."""
     with database.transaction() as transaction:
-        return retry_deliveries(transaction, Selection(destination, study_instance_uid, sop_instance_uid), (*RETRIED, State.CANCELLED)) > 0
+        return (
+            retry_deliveries(
+                transaction, Selection(destination, study_instance_uid, sop_instance_uid), (*RETRIED, State.CANCELLED)
+            )
+            > 0
+        )
 
 
 def cancel_deliveries(transaction: Transaction, selection: Selection) -> int:

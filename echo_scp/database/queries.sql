@@ -178,9 +178,9 @@ INSERT INTO delivery (sop_instance_uid, destination, state, urgent)
 VALUES (%(sop_instance_uid)s, %(destination)s, 'waiting', %(urgent)s)
 ON CONFLICT DO NOTHING;
 
--- name: predecessor
-SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid FROM result_object o JOIN run r ON r.id = o.run_id
-WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind = 'SR';
+-- name: predecessors
+SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid, o.kind FROM result_object o JOIN run r ON r.id = o.run_id
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind IN ('SR', 'SR_COMPREHENSIVE', 'SR_ECHO');
 
 -- A time so far ahead that nothing here sets it was set before the clock went back: it counts as past.
 

@@ -11,7 +11,7 @@ import structlog
 from echo_scp import __version__
 from echo_scp.kept.store import KeptResults
 from echo_scp.kept.values import UnreadableValueError, read_value, write_value
-from echo_scp.model import ClipAnalysis, EngineIdentity, Instance
+from echo_scp.model import ClipAnalysis, EngineIdentity, Instance, OverlayCine
 
 _FORMAT = 1  # of the files
 
@@ -20,10 +20,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one clip gave: everything but its frames, and its picture (PNG), empty when it was not measured."""
+    """What one clip gave: everything but its frames; its picture (PNG) and its overlay, when it was measured."""
 
     analysis: ClipAnalysis
     picture: bytes = b""
+    cine: OverlayCine | None = None
 
 
 class Findings:

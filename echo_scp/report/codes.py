@@ -28,7 +28,19 @@ IMAGE_VIEW = codes.DCM.ImageView
 CARDIAC_CYCLE_POINT = Code("272518008", "SCT", "Cardiac Cycle Point")
 MEAN: Code = codes.SCT.Mean
 ESTIMATED: Code = codes.SCT.Estimated
+DERIVATION = codes.DCM.Derivation
 HEART_RATE = codes.LN.HeartRate
+MEASUREMENT_METHOD = codes.SCT.MeasurementMethod
+FINDINGS = codes.LN.Findings
+FINDING_SITE = codes.SCT.FindingSite
+MEASUREMENT_GROUP = codes.DCM.MeasurementGroup
+IMAGE_MODE = codes.SCT.ImageMode
+MODE_2D = codes.SCT._2DMode
+PATIENT_CHARACTERISTICS = codes.DCM.PatientCharacteristics
+BODY_HEIGHT = Code("8302-2", "LN", "Patient Height")  # PS3.16 TID 5201, as the next
+BODY_WEIGHT = Code("29463-7", "LN", "Patient Weight")
+OF_INTEREST = codes.DCM.OfInterest
+KEY_OBJECT_DESCRIPTION = codes.DCM.KeyObjectDescription
 STROKE_VOLUME = codes.SCT.StrokeVolume
 STROKE_INDEX = codes.SCT.StrokeIndex
 CARDIAC_OUTPUT = codes.SCT.CardiacOutput
@@ -51,6 +63,7 @@ MILLILITRE = Code("mL", "UCUM", "mL")
 MILLILITRE_PER_SQUARE_METRE = Code("mL/m2", "UCUM", "mL/m2")
 LITRE_PER_MINUTE = Code("L/min", "UCUM", "L/min")
 LITRE_PER_MINUTE_PER_SQUARE_METRE = Code("L/min/m2", "UCUM", "L/min/m2")
+KILOGRAM = Code("kg", "UCUM", "kg")
 SQUARE_METRE = Code("m2", "UCUM", "m2")
 
 STRUCTURES: Mapping[Structure, Code] = MappingProxyType(
@@ -101,11 +114,10 @@ class VolumeCodes:
     esv_index: Code | None = None
 
 
-_GENERIC = VolumeCodes(
-    ef=codes.LN.LeftVentricularEjectionFractionByUS,
-    edv=codes.LN.LeftVentricularEndDiastolicVolume,
-    esv=codes.LN.LeftVentricularEndSystolicVolume,
-)
+EF = codes.LN.LeftVentricularEjectionFractionByUS
+EDV = codes.LN.LeftVentricularEndDiastolicVolume
+ESV = codes.LN.LeftVentricularEndSystolicVolume
+_GENERIC = VolumeCodes(ef=EF, edv=EDV, esv=ESV)
 _BIPLANE_DISKS = VolumeCodes(
     ef=codes.LN.LeftVentricularEjectionFractionBiplaneMOD,
     edv=codes.LN.LeftVentricularEndDiastolicVolumeBiplaneMOD,

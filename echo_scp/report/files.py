@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom import Dataset, dcmwrite
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -55,7 +56,7 @@ def encode_deflated(dataset: Dataset, tail: bytes = b"") -> bytes:
     start = _META_LENGTH_END + int.from_bytes(content[_META_LENGTH_END - 4 : _META_LENGTH_END], "little")
     meta = deepcopy(dataset.file_meta)
     meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    buffer = BytesIO()
+    buffer = DicomBytesIO()
     buffer.write(_PREAMBLE)
     write_file_meta_info(buffer, meta)
     compressor = zlib.compressobj(_DEFLATE_LEVEL, wbits=-zlib.MAX_WBITS)  # raw: without header and check value

@@ -1,6 +1,6 @@
 """Write the contours of a study and what was measured on them as planar ROI groups (PS3.16 TID 1410).
 
-Each group has a contour: a group without coordinates is conformant, and stops OHIF 3.12 and 3.13.
+Each group has coordinates: a group without them is conformant, and stops OHIF 3.12 and 3.13.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ def measurement_groups(
 
 
 def _headline_group(result: StudyMeasurement, clips: tuple[MeasuredClip, ...]) -> Group:
-    """Hang the study's numbers on the end-systolic contour of the first beat that they rest on."""
+    """Hang the study's numbers on the apex at the end-systole of the first beat that they rest on.
+
+    A viewer writes them there; on the contour they would cover what it writes of the contour.
+    """
     first = next(clip for clip in clips if clip.instance.sop_instance_uid in result.sop_instance_uids)
     systole = first.measurement.beats[0].end_systole
     return Group(
@@ -102,7 +105,7 @@ def _headline_group(result: StudyMeasurement, clips: tuple[MeasuredClip, ...]) -
         cycle_point=codes.END_SYSTOLE.cycle_point,
         chamber=codes.LEFT_VENTRICLE,
         frame_index=systole.frame_index,
-        contour=systole.contour,
+        contour=np.array([systole.apex]),
         measurements=tuple(headline_numbers(result)),
     )
 
@@ -224,6 +227,8 @@ def _template(
 
 def _region(contour: Points, uid: str, frame_number: int) -> ImageRegion:
     image = SourceImageForRegion(UltrasoundMultiFrameImageStorage, uid, [frame_number])
+    if len(contour) == 1:
+        return ImageRegion(GraphicTypeValues.POINT, contour, image)
     return ImageRegion(GraphicTypeValues.POLYLINE, _closed(contour), image)
 
 

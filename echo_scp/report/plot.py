@@ -57,8 +57,7 @@ def draw_curve(picture: Picture, box: Box, frame_times_ms: Curve, measurement: C
     """Draw `volume_curve` into a box; frames without a value leave a gap."""
     times_s, values = frame_times_ms / 1000, measurement.volume_curve
     fill(picture, box, PANEL)
-    inner = Box(box.x0 + PADDING_LEFT, box.y0 + PADDING_TOP, box.x1 - PADDING_RIGHT, box.y1 - PADDING_BOTTOM)
-    axes = Axes(inner, max(float(times_s[-1]), 1e-3), 1.08 * max(float(np.nanmax(values)), 1e-6))
+    axes = axes_of(box, frame_times_ms, measurement)
     _draw_grid(picture, axes)
     _draw_legend(picture, box, measurement)
     for stretch in _stretches(values):
@@ -66,6 +65,13 @@ def draw_curve(picture: Picture, box: Box, frame_times_ms: Curve, measurement: C
     for beat in measurement.beats:
         for ventricle, colour in ((beat.end_diastole, ED_COLOUR), (beat.end_systole, ES_COLOUR)):
             _mark(picture, axes, float(times_s[ventricle.frame_index]), float(values[ventricle.frame_index]), colour)
+
+
+def axes_of(box: Box, frame_times_ms: Curve, measurement: ClipMeasurement) -> Axes:
+    """Return the axes of the curve in a box."""
+    inner = Box(box.x0 + PADDING_LEFT, box.y0 + PADDING_TOP, box.x1 - PADDING_RIGHT, box.y1 - PADDING_BOTTOM)
+    top = 1.08 * max(float(np.nanmax(measurement.volume_curve)), 1e-6)
+    return Axes(inner, max(float(frame_times_ms[-1]) / 1000, 1e-3), top)
 
 
 def _draw_grid(picture: Picture, axes: Axes) -> None:

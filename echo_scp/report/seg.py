@@ -25,7 +25,7 @@ from echo_scp.config import ReportConfig
 from echo_scp.model import ClipAnalysis, LabelMaps, PixelSpacing, Segmentation, Structure, StudyAnalysis
 from echo_scp.report.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, STRUCTURES
 from echo_scp.report.narrative import RESEARCH_USE, series_description
-from echo_scp.report.source import MANUFACTURER, complete, element_of, engine_parameters, shell
+from echo_scp.report.source import MANUFACTURER, SERIES_NUMBERS, complete, element_of, engine_parameters, shell
 from echo_scp.report.uids import derive_uid, result_uid
 
 SEGMENT_LABELS = {
@@ -36,7 +36,6 @@ SEGMENT_LABELS = {
     Structure.INTERVENTRICULAR_SEPTUM: "Interventricular septum",
     Structure.AORTIC_ROOT: "Aortic root",
 }
-SERIES_NUMBER_OFFSET = 1
 NOMINAL_SPACING = PixelSpacing(row_mm=1.0, column_mm=1.0)
 CALIBRATED_NOTE = "Frame order as z: derive no volume from it"  # Content Description holds 64 characters
 UNCALIBRATED_NOTE = "Not calibrated: spacing nominal; frame order as z"
@@ -56,7 +55,7 @@ def build_seg(clip: ClipAnalysis, study: StudyAnalysis, config: ReportConfig, no
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=_segments(structures, clip, study, config),
         series_instance_uid=result_uid(study, config, "SEG series", uid),  # of a series OHIF shows only the first SEG
-        series_number=config.series_number_base + SERIES_NUMBER_OFFSET,
+        series_number=config.series_number_base + SERIES_NUMBERS["SEG"],
         sop_instance_uid=result_uid(study, config, "SEG", uid),
         instance_number=1,
         content_label="LV",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
@@ -13,10 +14,14 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from echo_scp import __version__
-from echo_scp.config import ReportConfig
+from echo_scp.config import ObjectKind, ReportConfig
 from echo_scp.model import ClipAnalysis, Instance, StudyAnalysis
 
 MANUFACTURER = "echo-scp"
+SERIES_NUMBERS: Mapping[ObjectKind, int] = MappingProxyType(
+    {"SR": 0, "SEG": 1, "SR_ECHO": 2, "CINE": 3, "KO": 4, "PDF": 5, "SR_COMPREHENSIVE": 6}
+)
+"""By how much the Series Number of a kind lies above `series_number_base`."""
 REQUIRED_MAY_BE_EMPTY = (
     "PatientID",
     "PatientName",

@@ -1,4 +1,4 @@
-"""Write a study's result as a Structured Report: TID 1500 when there is a contour, else the text of TID 5200."""
+"""Write a study's result as a Structured Report: TID 1500 when there is a contour, and TID 5200 (PS3.16)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from highdicom.sr import (
-    CodedConcept,
     Comprehensive3DSR,
     ComprehensiveSR,
     ContainerContentItem,
-    ContentItem,
     ContentSequence,
-    DeviceObserverIdentifyingAttributes,
-    LanguageOfContentItemAndDescendants,
     MeasurementReport,
     ObservationContext,
-    ObserverContext,
     RelationshipTypeValues,
     TextContentItem,
 )
@@ -25,10 +20,10 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage
 
-from echo_scp import __version__
 from echo_scp.config import ReportConfig
 from echo_scp.model import StudyAnalysis
 from echo_scp.report import codes
+from echo_scp.report.echo_report import echo_report
 from echo_scp.report.groups import measured_clips, measurement_groups
 from echo_scp.report.narrative import (
     RESEARCH_USE,
@@ -36,9 +31,11 @@ from echo_scp.report.narrative import (
     clip_sentences,
     headline,
     result_sentences,
+    series_description,
 )
-from echo_scp.report.source import MANUFACTURER, complete, engine_parameters, ordered_clips, shell
-from echo_scp.report.uids import derive_uid, result_uid
+from echo_scp.report.observer import device_observer
+from echo_scp.report.source import SERIES_NUMBERS, complete, engine_parameters, ordered_clips, shell
+from echo_scp.report.uids import result_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,7 @@ class PredecessorReference:
     series_instance_uid: str
     sop_instance_uid: str
     sop_class_uid: str
+    kind: str = "SR"
 
 
 def build_sr(
@@ -63,29 +61,69 @@ def build_sr(
     """Return the report of a study of at least one instance; `segs`, or references to them, are named as evidence.
 
     `sop_class_uid` may be Comprehensive SR, for a destination that refuses Comprehensive 3D SR. A study without any
-    contour is always reported as Comprehensive SR.
+    contour is always reported as Comprehensive SR, by TID 5200: viewers stop at a TID 1500 without contours.
     """
+    if measured_clips(study):
+        document = Comprehensive3DSR if sop_class_uid == Comprehensive3DSRStorage else ComprehensiveSR
+        content = _measurement_report(study, config)
+    else:
+        document, content = ComprehensiveSR, _echo_report(study, config)
+    kind = (Comprehensive3DSR if sop_class_uid == Comprehensive3DSRStorage else ComprehensiveSR).__name__
+    number = SERIES_NUMBERS["SR" if kind == Comprehensive3DSR.__name__ else "SR_COMPREHENSIVE"]
+    return _document(
+        _Document(document, content, kind, number, "LV measurements"), study, segs, config, now, predecessor=predecessor
+    )
+
+
+def build_echo_sr(
+    study: StudyAnalysis,
+    segs: Sequence[Dataset],
+    config: ReportConfig,
+    now: datetime,
+    predecessor: PredecessorReference | None = None,
+) -> Dataset:
+    """Return the report as an Adult Echocardiography Procedure Report (TID 5200), for echo reporting systems."""
+    content = _echo_report(study, config)
+    document = _Document(ComprehensiveSR, content, "echo report", SERIES_NUMBERS["SR_ECHO"], "Echo report")
+    return _document(document, study, segs, config, now, predecessor=predecessor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """What tells one report of a study from another; `kind` is what its UIDs follow from."""
+
+    sop_class: type[Dataset]
+    content: Dataset
+    kind: str
+    series_number: int
+    title: str
+
+
+def _document(
+    document: _Document,
+    study: StudyAnalysis,
+    segs: Sequence[Dataset],
+    config: ReportConfig,
+    now: datetime,
+    *,
+    predecessor: PredecessorReference | None,
+) -> Dataset:
     instances = [analysis.instance for analysis in ordered_clips(study)]
-    has_contour = bool(measured_clips(study))
-    document = Comprehensive3DSR if has_contour and sop_class_uid == Comprehensive3DSRStorage else ComprehensiveSR
-    sentences = _sentences(study, config)
-    uid = result_uid(study, config, document.__name__)
-    sr = document(
+    uid = result_uid(study, config, document.kind)
+    sr = document.sop_class(
         evidence=[*(shell(instance) for instance in instances), *sorted(segs, key=lambda seg: str(seg.SOPInstanceUID))],
-        content=_measurement_report(study, config, sentences)
-        if has_contour
-        else _text_report(study, config, sentences),
-        series_instance_uid=result_uid(study, config, document.__name__, "series"),
-        series_number=config.series_number_base,
+        content=document.content,
+        series_instance_uid=result_uid(study, config, document.kind, "series"),
+        series_number=config.series_number_base + document.series_number,
         sop_instance_uid=uid,
         instance_number=1,
-        series_description="LV measurements" + (" (research use)" if config.research_use else ""),
+        series_description=series_description(document.title, None, config),
         is_complete=True,
         is_final=False,
         is_verified=False,
         previous_versions=_previous_versions(predecessor, uid),
     )
-    complete(sr, study, instances, config, now, texts=[sentence.text for sentence in sentences])
+    complete(sr, study, instances, config, now, texts=[sentence.text for sentence in _sentences(study, config)])
     return sr
 
 
@@ -114,28 +152,21 @@ def _sentences(study: StudyAnalysis, config: ReportConfig) -> tuple[_Sentence, .
     return tuple(said)
 
 
-def _measurement_report(study: StudyAnalysis, config: ReportConfig, sentences: Iterable[_Sentence]) -> Dataset:
+def _measurement_report(study: StudyAnalysis, config: ReportConfig) -> Dataset:
     report = MeasurementReport(
         observation_context=_observer(config),
         procedure_reported=codes.ECHOCARDIOGRAPHY,
         imaging_measurements=measurement_groups(study, config),
     )[0]
-    report.ContentSequence.append(_section(codes.QUALITATIVE_EVALUATIONS, sentences))
+    report.ContentSequence.append(_section(codes.QUALITATIVE_EVALUATIONS, _sentences(study, config)))
     return report
 
 
-def _text_report(study: StudyAnalysis, config: ReportConfig, sentences: Iterable[_Sentence]) -> Dataset:
+def _echo_report(study: StudyAnalysis, config: ReportConfig) -> Dataset:
     engines = (
         _Sentence(codes.COMMENT, f"Engine {name} {identity}.") for name, identity in engine_parameters(study).items()
     )
-    report = ContainerContentItem(codes.ADULT_ECHO_REPORT, template_id="5200")
-    content: list[ContentItem] = [
-        *LanguageOfContentItemAndDescendants(CodedConcept.from_code(codes.ENGLISH)),
-        *_observer(config),
-        _section(codes.SUMMARY, (*sentences, *engines)),
-    ]
-    report.ContentSequence = ContentSequence(content)
-    return report
+    return echo_report(study, _observer(config), _section(codes.SUMMARY, (*_sentences(study, config), *engines)))
 
 
 def _section(concept: Code, sentences: Iterable[_Sentence]) -> ContainerContentItem:
@@ -150,14 +181,7 @@ def _section(concept: Code, sentences: Iterable[_Sentence]) -> ContainerContentI
 
 
 def _observer(config: ReportConfig) -> ObservationContext:
-    device = DeviceObserverIdentifyingAttributes(
-        uid=derive_uid(config.uid_root, "device", __version__),
-        name=MANUFACTURER,
-        manufacturer_name=MANUFACTURER,
-        model_name=MANUFACTURER,
-        serial_number=__version__,
-    )
-    return ObservationContext(observer_device_context=ObserverContext(codes.DEVICE, device))
+    return ObservationContext(observer_device_context=device_observer(config))
 
 
 def _previous_versions(predecessor: PredecessorReference | None, uid: str) -> list[Dataset] | None:

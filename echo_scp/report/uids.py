@@ -37,7 +37,7 @@ def result_uid(study: StudyAnalysis, config: ReportConfig, *kind: str) -> str:
 
     The configuration is part of it: an object that says something else, such as no research use, is another object.
     """
-    return derive_uid(config.uid_root, input_fingerprint(study), config.model_dump_json(), *kind)
+    return derive_uid(config.uid_root, input_fingerprint(study), config.model_dump_json(exclude={"objects"}), *kind)
 
 
 def _digest(parts: Iterable[str]) -> bytes:

@@ -102,7 +102,8 @@ def test_each_instance_has_a_measurement_or_a_reason(instances):
     assert second.measurement is not None
     assert m_mode.not_assessed is not None
     assert m_mode.not_assessed.reason is Reason.M_MODE
-    assert [file.kind for file in analysed.files] == ["SR", "SEG", "PNG", "SEG", "PNG"]
+    of_the_study, of_a_clip = ["SR", "SR_COMPREHENSIVE", "SR_ECHO", "KO", "PDF"], ["SEG", "CINE", "PNG"]
+    assert [file.kind for file in analysed.files] == [*of_the_study, *of_a_clip, *of_a_clip]
     assert {file.name for file in analysed.files} == set(files)
     assert analysed.analysis.assessment is not None
 
@@ -200,7 +201,9 @@ def test_a_clip_that_fills_the_memory_is_analysed_alone(instances, monkeypatch):
     monkeypatch.setattr("echo_scp.pipeline._BYTES_PER_PIXEL", 10**9)
     turns = []
     view, segmentation = recorded(turns, saying(0)), recorded(turns, darkness_is_ventricle())
-    config = Config.model_validate({"analysis": {"memory_mb": 64, "batch_frames": 512}})
+    config = Config.model_validate(
+        {"analysis": {"memory_mb": 64, "batch_frames": 512}, "report": {"objects": ["SR", "SEG"]}}
+    )
 
     Pipeline(config, Engines(view, segmentation)).analyse(
         Request("1.2.3", 1, tuple(instances), NOW), lambda file, content: turns.append(file.kind)

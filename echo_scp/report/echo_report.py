@@ -1,0 +1,165 @@
+"""The content of an Adult Echocardiography Procedure Report (PS3.16 TID 5200): what carts send and echo systems import.
+
+Numbers stand under the generic names that every importer knows, and say by method and view what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from highdicom.sr import (
+    CodeContentItem,
+    CodedConcept,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    LanguageOfContentItemAndDescendants,
+    NumContentItem,
+    ObservationContext,
+    RelationshipTypeValues,
+)
+from pydicom.sr.coding import Code
+
+from echo_scp.model import BodySize, ClipMeasurement, StudyAnalysis, StudyMeasurement, View, VolumeMethod
+from echo_scp.report import codes
+from echo_scp.report.groups import measured_clips
+
+_BIPLANE = (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A measured value and what tells it from others of the same name."""
+
+    name: Code
+    value: float
+    unit: Code
+    modifiers: tuple[tuple[Code, Code], ...] = ()
+
+
+def echo_report(
+    study: StudyAnalysis, observer: ObservationContext, summary: ContainerContentItem
+) -> ContainerContentItem:
+    """Return the root of the report: who observed, the patient's size, findings by site, and the `summary` in words."""
+    report = ContainerContentItem(codes.ADULT_ECHO_REPORT, template_id="5200")
+    content: list[ContentItem] = [
+        *LanguageOfContentItemAndDescendants(CodedConcept.from_code(codes.ENGLISH)),
+        *observer,
+    ]
+    if isinstance(study.result, StudyMeasurement) and study.result.body is not None:
+        content.append(_patient(study.result.body))
+    content.append(summary)
+    for site, groups in (
+        (codes.LEFT_VENTRICLE, tuple(_ventricular_groups(study))),
+        (codes.LEFT_ATRIUM, tuple(_atrial_groups(study))),
+    ):
+        if any(groups):
+            content.append(_findings(site, groups))
+    report.ContentSequence = ContentSequence(content)
+    return report
+
+
+def _ventricular_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
+    if isinstance(study.result, StudyMeasurement):
+        yield tuple(_study_numbers(study.result))
+    for clip in measured_clips(study):
+        yield tuple(_clip_numbers(clip.measurement, clip.view))
+
+
+def _study_numbers(result: StudyMeasurement) -> Iterator[Number]:
+    derivation = (
+        ((codes.DERIVATION, codes.MEAN),) if result.beat_count > (2 if result.method in _BIPLANE else 1) else ()
+    )
+    volumes = VolumeMethod.DISKS_SINGLE_PLANE if result.method is VolumeMethod.REGRESSION else result.method
+    for name, value, unit, method in (
+        (codes.EF, result.ef_percent, codes.PERCENT, result.method),
+        (codes.EDV, result.edv_ml, codes.MILLILITRE, volumes),
+        (codes.ESV, result.esv_ml, codes.MILLILITRE, volumes),
+    ):
+        if value is not None:
+            yield Number(name, round(value, 1), unit, (*_made(method, result.view), *derivation))
+    for name, value, unit in (
+        (codes.STROKE_VOLUME, result.stroke_volume_ml, codes.MILLILITRE),
+        (codes.STROKE_INDEX, result.stroke_index_ml_m2, codes.MILLILITRE_PER_SQUARE_METRE),
+        (codes.CARDIAC_OUTPUT, result.cardiac_output_l_min, codes.LITRE_PER_MINUTE),
+        (codes.CARDIAC_INDEX, result.cardiac_index_l_min_m2, codes.LITRE_PER_MINUTE_PER_SQUARE_METRE),
+        (codes.HEART_RATE, result.heart_rate_bpm, codes.PER_MINUTE),
+    ):
+        if value is not None:
+            yield Number(name, round(value, 2), unit)
+
+
+def _clip_numbers(measurement: ClipMeasurement, view: View) -> Iterator[Number]:
+    made = _made(measurement.method, view)
+    for name, value, unit in (
+        (codes.EF, measurement.ef_percent, codes.PERCENT),
+        (codes.EDV, measurement.edv_ml, codes.MILLILITRE),
+        (codes.ESV, measurement.esv_ml, codes.MILLILITRE),
+    ):
+        if value is not None:
+            yield Number(name, round(value, 1), unit, made)
+    beat, seen = measurement.beats[0], _seen(view)
+    for phase, ventricle in ((codes.END_DIASTOLE, beat.end_diastole), (codes.END_SYSTOLE, beat.end_systole)):
+        if ventricle.area_mm2 is not None:
+            yield Number(phase.area, round(ventricle.area_mm2 / 100, 2), codes.SQUARE_CENTIMETRE, seen)
+        if ventricle.length_mm is not None:
+            yield Number(phase.length, round(ventricle.length_mm / 10, 2), codes.CENTIMETRE, seen)
+    yield Number(codes.HEART_RATE, round(measurement.heart_rate_bpm, 1), codes.PER_MINUTE)
+
+
+def _atrial_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
+    result = study.result
+    if not isinstance(result, StudyMeasurement) or result.la_volume_ml is None or result.la_method is None:
+        return
+    name = codes.atrial_codes(result.la_method).volume
+    yield (Number(name, round(result.la_volume_ml, 1), codes.MILLILITRE, _made(result.la_method, result.view)),)
+
+
+def _made(method: VolumeMethod, view: View) -> tuple[tuple[Code, Code], ...]:
+    """Return method and, unless it takes two, view."""
+    return ((codes.MEASUREMENT_METHOD, codes.METHODS[method]), *(() if method in _BIPLANE else _seen(view)))
+
+
+def _seen(view: View) -> tuple[tuple[Code, Code], ...]:
+    return ((codes.IMAGE_VIEW, codes.VIEWS[view]),) if view in codes.VIEWS else ()
+
+
+def _patient(body: BodySize) -> ContainerContentItem:
+    """Return the Patient Characteristics (TID 5201)."""
+    numbers = (
+        Number(codes.BODY_HEIGHT, round(body.height_m * 100, 1), codes.CENTIMETRE),
+        Number(codes.BODY_WEIGHT, round(body.weight_kg, 1), codes.KILOGRAM),
+        Number(codes.BODY_SURFACE, round(body.surface_m2, 2), codes.SQUARE_METRE),
+    )
+    return _container(codes.PATIENT_CHARACTERISTICS, [_item(number) for number in numbers])
+
+
+def _findings(site: Code, groups: Iterable[Sequence[Number]]) -> ContainerContentItem:
+    """Return the section of a chamber (TID 5202)."""
+    measured = [
+        _container(
+            codes.MEASUREMENT_GROUP,
+            [_modifier(codes.IMAGE_MODE, codes.MODE_2D), *(_item(number) for number in group)],
+        )
+        for group in groups
+        if group
+    ]
+    return _container(codes.FINDINGS, [_modifier(codes.FINDING_SITE, site), *measured])
+
+
+def _container(name: Code, content: Iterable[ContentItem]) -> ContainerContentItem:
+    container = ContainerContentItem(name, relationship_type=RelationshipTypeValues.CONTAINS)
+    container.ContentSequence = ContentSequence(list(content))
+    return container
+
+
+def _item(number: Number) -> NumContentItem:
+    item = NumContentItem(number.name, number.value, number.unit, relationship_type=RelationshipTypeValues.CONTAINS)
+    if number.modifiers:
+        item.ContentSequence = ContentSequence([_modifier(name, value) for name, value in number.modifiers])
+    return item
+
+
+def _modifier(name: Code, value: Code) -> CodeContentItem:
+    return CodeContentItem(name, value, relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD)

@@ -1,0 +1,203 @@
+"""Set a result on one page with its pictures, as a PDF and as an Encapsulated PDF (PS3.3 A.45.1).
+
+Letters: DejaVu Sans (Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic) and, for what it has not, WenQuanYi
+Micro Hei (Chinese, Japanese, Korean). Only the glyphs on the page are embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from fpdf import FPDF
+from fpdf.enums import Align, XPos, YPos
+from fpdf.fonts import TTFFont
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
+
+from echo_scp.config import ReportConfig
+from echo_scp.model import Instance, StudyAnalysis
+from echo_scp.report.narrative import (
+    RESEARCH_USE,
+    assessment_sentences,
+    clip_sentences,
+    headline,
+    result_sentences,
+    series_description,
+)
+from echo_scp.report.source import (
+    MANUFACTURER,
+    REQUIRED_MAY_BE_EMPTY,
+    SERIES_NUMBERS,
+    complete,
+    engine_parameters,
+    ordered_clips,
+    value_of,
+)
+from echo_scp.report.uids import result_uid
+
+FONTS = ("DejaVuSans.ttf", "wqy-microhei.ttc")
+MARGIN_MM, WIDTH_MM, FOOT_MM = 14.0, 182.0, 282.0
+PICTURES_AT_MOST = 2
+GREY, RED, BLACK = (95, 100, 110), (176, 32, 32), (20, 22, 26)
+_PATIENT = (("ID", "PatientID"), ("born", "PatientBirthDate"), ("sex", "PatientSex"))
+_STUDY = (("Study of", "StudyDate"), ("", "StudyDescription"), ("accession", "AccessionNumber"))
+TITLE = "Left ventricle: volumes and ejection fraction"
+
+
+def build_page(study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> Dataset:
+    """Return the page as a DICOM object; `pictures` are PNG files, of which the first two are shown."""
+    instances = [analysis.instance for analysis in ordered_clips(study)]
+    content = page_pdf(study, pictures, config, now)
+    ds = Dataset()
+    for keyword in REQUIRED_MAY_BE_EMPTY:
+        setattr(ds, keyword, "")
+    ds.SOPClassUID = EncapsulatedPDFStorage
+    ds.SOPInstanceUID = result_uid(study, config, "PDF")
+    ds.SeriesInstanceUID = result_uid(study, config, "PDF series")
+    ds.Modality = "DOC"
+    ds.SeriesNumber = config.series_number_base + SERIES_NUMBERS["PDF"]
+    ds.SeriesDescription = series_description("LV report", None, config)
+    ds.InstanceNumber = 1
+    ds.ConversionType = "WSD"
+    ds.AcquisitionDateTime = ""
+    ds.BurnedInAnnotation = "YES"  # name and dates are on the page
+    ds.RecognizableVisualFeatures = "NO"
+    ds.DocumentTitle = TITLE
+    ds.ConceptNameCodeSequence = []
+    ds.SourceInstanceSequence = [_reference(instance) for instance in instances]
+    ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    ds.EncapsulatedDocumentLength = len(content)
+    ds.EncapsulatedDocument = content + bytes(len(content) % 2)
+    complete(ds, study, instances, config, now)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return ds
+
+
+def page_pdf(study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> bytes:
+    """Return one A4 page."""
+    with blank_page(now) as pdf:
+        _write(pdf, study, pictures, config, now)
+        return bytes(pdf.output())
+
+
+def _write(pdf: FPDF, study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> None:
+    header = ordered_clips(study)[0].instance.header
+    _line(pdf, TITLE, 15, BLACK)
+    if config.research_use:
+        _line(pdf, RESEARCH_USE, 10, RED)
+    for line in _patient_lines(header):
+        _line(pdf, shown(pdf, line), 10, BLACK)
+    pdf.ln(2)
+    _line(pdf, shown(pdf, headline(study)), 12, BLACK)
+    for sentence in (*assessment_sentences(study), *result_sentences(study)):
+        _line(pdf, shown(pdf, sentence), 8.5, BLACK)
+    pdf.ln(1)
+    _place(pdf, pictures[:PICTURES_AT_MOST])
+    _fill(pdf, [shown(pdf, sentence) for sentence in clip_sentences(study)])
+    pdf.set_xy(MARGIN_MM, FOOT_MM)
+    engines = "; ".join(f"{name} {identity[:26]}" for name, identity in engine_parameters(study).items())
+    _line(pdf, f"{MANUFACTURER}, {now:%Y-%m-%d %H:%M}; {engines}. Not verified by a physician.", 7, GREY)
+
+
+@contextmanager
+def blank_page(now: datetime) -> Iterator[FPDF]:
+    """Yield an empty A4 page on which both fonts can be used; close their files, which fpdf2 leaves open."""
+    pdf = FPDF(format="A4")
+    pdf.set_creation_date(now if now.tzinfo is not None else now.replace(tzinfo=UTC))
+    pdf.set_producer(MANUFACTURER)
+    pdf.set_title(TITLE)
+    folder = Path(str(files("echo_scp.report"))) / "fonts"
+    for name in FONTS:
+        pdf.add_font(Path(name).stem, fname=folder / name)
+    pdf.set_fallback_fonts([Path(name).stem for name in FONTS[1:]])
+    pdf.set_text_shaping(use_shaping_engine=True)  # Arabic letters join, Hebrew runs from right to left
+    pdf.set_margin(MARGIN_MM)
+    pdf.set_auto_page_break(auto=False)
+    pdf.add_page()
+    try:
+        yield pdf
+    finally:
+        for font in pdf.fonts.values():
+            if isinstance(font, TTFFont):
+                font.ttfont.close()
+
+
+def _line(pdf: FPDF, text: str, size: float, colour: tuple[int, int, int]) -> None:
+    pdf.set_font(Path(FONTS[0]).stem, size=size)
+    pdf.set_text_color(*colour)
+    pdf.multi_cell(WIDTH_MM, size * 0.46, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def shown(pdf: FPDF, text: str) -> str:
+    """Return a text with the number of each letter that no font has: a missing one must not go unseen."""
+    known = [font.cmap for font in pdf.fonts.values() if isinstance(font, TTFFont)]
+    return "".join(
+        letter if letter.isspace() or any(ord(letter) in cmap for cmap in known) else f"[U+{ord(letter):04X}]"
+        for letter in text
+    )
+
+
+def _patient_lines(header: Dataset) -> Iterator[str]:
+    """Yield who and which study; every group of components of a name (PS3.5 6.2.1)."""
+    name = ", ".join(
+        group.replace("^", " ").strip() for group in value_of(header, "PatientName").split("=") if group.strip("^ ")
+    )
+    yield "; ".join([name or "Name unknown", *_named(header, _PATIENT)])
+    yield "; ".join(_named(header, _STUDY))
+
+
+def _named(header: Dataset, told: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for word, keyword in told:
+        value = value_of(header, keyword)
+        if keyword.endswith("Date") and len(value) == 8:
+            value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
+        if value:
+            yield f"{word} {value}".strip()
+
+
+def _place(pdf: FPDF, pictures: Sequence[bytes]) -> None:
+    """Put pictures side by side."""
+    if not pictures:
+        return
+    gap_mm, top = 3.0, pdf.get_y()
+    width = (WIDTH_MM - gap_mm * (PICTURES_AT_MOST - 1)) / PICTURES_AT_MOST
+    height = 0.0
+    for place, picture in enumerate(pictures):
+        jpeg, shape = _jpeg(picture)
+        height = max(height, width * shape[0] / shape[1])
+        pdf.image(BytesIO(jpeg), x=MARGIN_MM + place * (width + gap_mm), y=top, w=width)
+    pdf.set_y(top + height + 3)
+
+
+def _jpeg(png: bytes) -> tuple[bytes, tuple[int, ...]]:
+    picture: Any = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    ok, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    if not ok:
+        raise ValueError("OpenCV could not encode a JPEG")
+    return jpeg.tobytes(), picture.shape
+
+
+def _fill(pdf: FPDF, sentences: Sequence[str]) -> None:
+    """Set as many sentences as the page holds, and say how many are left out."""
+    for count, sentence in enumerate(sentences):
+        if pdf.get_y() > FOOT_MM - 12:
+            _line(pdf, f"{len(sentences) - count} more instances: see the Structured Report.", 7.5, GREY)
+            return
+        _line(pdf, sentence[:400], 7.5, BLACK)
+
+
+def _reference(instance: Instance) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = instance.sop_class_uid
+    item.ReferencedSOPInstanceUID = instance.sop_instance_uid
+    return item

@@ -1,0 +1,107 @@
+"""The page: every letter, both pictures, one sheet, the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fpdf.fonts import TTFFont
+
+from echo_scp.config import ReportConfig
+from echo_scp.model import StudyAnalysis
+from echo_scp.report import build_page
+from echo_scp.report.page import blank_page, page_pdf, shown
+from tests.unit.report.builders import NOW, make_clip_analysis, make_header, make_refused_analysis, make_study_analysis
+from tests.unit.report.validators import dciodvfy_errors
+
+NAMES = {
+    "Latin": "Müller^Jürgen Łukasz Åse Çelik",
+    "Greek": "Παπαδόπουλος^Γιώργος",
+    "Cyrillic": "Іванов^Їжак Ђорђе",
+    "Japanese": "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    "Korean": "Hong^Gildong=洪^吉洞=홍^길동",
+    "Chinese": "Zhang^XiaoDong=张^小东=張^小東",
+    "Hebrew": "שרון^דבורה",
+    "Arabic": "قباني^لنزار",
+}
+
+
+def make_picture() -> bytes:
+    return cv2.imencode(".png", np.full((96, 128, 3), 128, np.uint8))[1].tobytes()
+
+
+def make_study(name: str = "Doe^Jane") -> StudyAnalysis:
+    header = make_header(SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    return make_study_analysis(make_clip_analysis(header=header), make_refused_analysis())
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_every_letter_of_a_name_is_in_a_font_of_the_page(name: str) -> None:
+    """No letter is a box, and none is replaced."""
+    with blank_page(NOW) as pdf:
+        fonts = [font for font in pdf.fonts.values() if isinstance(font, TTFFont)]
+
+        assert shown(pdf, name) == name
+        assert all(any(ord(letter) in font.cmap for font in fonts) for letter in name)
+
+
+def test_a_letter_that_no_font_has_is_shown_by_its_number() -> None:
+    """Thai is in neither font; a gap would be taken for another name."""
+    with blank_page(NOW) as pdf:
+        assert shown(pdf, "สม") == "[U+0E2A][U+0E21]"
+
+
+@pytest.mark.parametrize("script", ["Latin", "Greek", "Cyrillic", "Japanese", "Korean", "Chinese"])
+def test_another_program_reads_the_name_from_the_page(script: str, tmp_path: Path) -> None:
+    """Copying and searching find it (poppler's pdftotext)."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("poppler is not installed: apt-get install poppler-utils")
+    path = tmp_path / "page.pdf"
+    path.write_bytes(page_pdf(make_study(NAMES[script]), [make_picture()], ReportConfig(), NOW))
+
+    text = subprocess.run(["pdftotext", path, "-"], capture_output=True, check=True).stdout.decode()
+
+    first = NAMES[script].split("=")[-1].replace("^", " ")
+    assert first in text
+    assert "LV ejection fraction 56.1 %" in text
+    assert "colour_doppler" in text
+
+
+def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
+    """Encapsulated PDF with the patient and the study of the source."""
+    page = build_page(make_study(), [make_picture()] * 3, ReportConfig(), NOW)
+
+    assert dciodvfy_errors(page, tmp_path) == []
+    assert page.MIMETypeOfEncapsulatedDocument == "application/pdf"
+    assert page.EncapsulatedDocument[: page.EncapsulatedDocumentLength].rstrip().endswith(b"%%EOF")
+    assert len(page.EncapsulatedDocument) % 2 == 0
+
+
+def test_a_long_study_stays_on_one_page() -> None:
+    """What does not fit is counted, not cut."""
+    study = make_study_analysis(make_clip_analysis(1), *(make_refused_analysis(number) for number in range(2, 90)))
+
+    content = page_pdf(study, [make_picture()], ReportConfig(), NOW)
+
+    assert content.count(b"/Type /Page\n") == 1
+
+
+def test_the_same_result_gives_the_same_bytes() -> None:
+    """No clock and no random identifier."""
+    first, again = (page_pdf(make_study(), [make_picture()], ReportConfig(), NOW) for _ in range(2))
+
+    assert first == again
+
+
+def test_research_use_is_said_until_configured_otherwise() -> None:
+    """The page is longer by the line."""
+    said = build_page(make_study(), [], ReportConfig(), NOW)
+    not_said = build_page(make_study(), [], ReportConfig(research_use=False), NOW)
+
+    assert "research use" in said.SeriesDescription
+    assert "research use" not in not_said.SeriesDescription
+    assert said.EncapsulatedDocumentLength != not_said.EncapsulatedDocumentLength
