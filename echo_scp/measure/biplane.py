@@ -71,12 +71,12 @@ def atrial_volume_ml(four: Sequence[Atrium], two: Sequence[Atrium]) -> float | N
     return float(np.mean(volumes)) if volumes else None
 
 
-def biplane_interval(ef_percent: float, four: ClipMeasurement, two: ClipMeasurement, config: MeasureConfig) -> Interval:
-    """Return the interval of a biplane EF: either plane's beats and outlines count half."""
+def biplane_interval(ef_percent: float, planes: Sequence[Sequence[ClipMeasurement]], config: MeasureConfig) -> Interval:
+    """Return the interval of a biplane EF: the beats and outlines of either plane's clips count half."""
     variances = [
-        beat_variance([beat.ef_percent for beat in clip.beats], config)
-        + outline_variance(clip.segmentation_sd_percent, config)
-        for clip in (four, two)
+        beat_variance([beat.ef_percent for clip in plane for beat in clip.beats], config)
+        + max(outline_variance(clip.segmentation_sd_percent, config) for clip in plane)
+        for plane in planes
     ]
     return around(ef_percent, sum(variances) / 4)
 

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from echo_scp.config import MeasureConfig
-from echo_scp.model import ClipAnalysis, ClipMeasurement, View
+from echo_scp.model import ClipAnalysis, ClipMeasurement, Flag, View
 
 PREFERRED_VIEWS = (View.A4C, View.A2C)
 
@@ -93,16 +93,20 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A pair, or the clips of one view, and the sentence that says why."""
+    """A pair, or the clips of one view, and the sentence that says why.
+
+    `more` are clips that fit the pair and add their beats where an irregular rhythm asks for them.
+    """
 
     pair: Pair | None
     single: tuple[Candidate, ...]
     because: str
     closest: Pair | None = None
+    more: tuple[Candidate, ...] = ()
 
     @property
     def clips(self) -> tuple[Candidate, ...]:
-        return (self.pair.four, self.pair.two) if self.pair is not None else self.single
+        return (self.pair.four, self.pair.two, *self.more) if self.pair is not None else self.single
 
 
 def candidates(clips: Iterable[ClipAnalysis]) -> tuple[Candidate, ...]:
@@ -120,7 +124,8 @@ def choose(found: Sequence[Candidate], config: MeasureConfig) -> Choice:
     fitting = [pair for pair in pairs if not pair.objection(config) and _is_good(pair, config)]
     if fitting:
         best = max(fitting, key=lambda pair: pair.rank)
-        return Choice(best, (), _pair_sentence(best, len(found) - 2), best)
+        more = _for_more_beats(best, fitting, config)
+        return Choice(best, (), _pair_sentence(best, more, len(found) - 2 - len(more)), best, more)
     closest = min(pairs, key=lambda pair: pair.length_difference_percent, default=None)
     single = best_single(found, config)
     return Choice(None, single, _single_sentence(single, found, closest, config), closest)
@@ -147,12 +152,24 @@ def _is_good(pair: Pair, config: MeasureConfig) -> bool:
     return min(pair.four.trust, pair.two.trust) >= config.lowest_quality
 
 
-def _pair_sentence(pair: Pair, others: int) -> str:
+def _for_more_beats(best: Pair, fitting: Sequence[Pair], config: MeasureConfig) -> tuple[Candidate, ...]:
+    """Return the clips that fit one of the pair's, best first, where the rhythm is irregular and beats are few."""
+    clips = (best.four, best.two)
+    irregular = any(note.flag is Flag.IRREGULAR_RHYTHM for clip in clips for note in clip.measurement.notes)
+    if not irregular or sum(len(clip.measurement.beats) for clip in clips) >= config.irregular_beats:
+        return ()
+    ranked = sorted(fitting, key=lambda pair: pair.rank, reverse=True)
+    fours = [pair.four for pair in ranked if pair.two is best.two and pair.four is not best.four]
+    twos = [pair.two for pair in ranked if pair.four is best.four and pair.two is not best.two]
+    return (*fours, *twos)
+
+
+def _pair_sentence(pair: Pair, more: Sequence[Candidate], others: int) -> str:
     lengths = " and ".join(f"{clip.length_mm:.0f}" for clip in (pair.four, pair.two))
     rates = " and ".join(f"{clip.measurement.heart_rate_bpm:.0f}" for clip in (pair.four, pair.two))
     return (
         f"Biplane from {pair.four.described} and {pair.two.described}, the best pair: LV lengths {lengths} mm, "
-        f"heart rates {rates}/min{_unused(others)}."
+        f"heart rates {rates}/min{_added(more)}{_unused(others)}."
     )
 
 
@@ -169,6 +186,11 @@ def _why_single(view: View, closest: Pair | None, config: MeasureConfig) -> str:
         missing = View.A2C if view is View.A4C else View.A4C
         return f"no {missing} clip was measured"
     return closest.objection(config) or f"no pair of clips reaches a quality of {config.lowest_quality:g} in both views"
+
+
+def _added(more: Sequence[Candidate]) -> str:
+    listed = ", ".join(clip.described for clip in more)
+    return f"; with the beats of {listed}, because the rhythm is irregular" if more else ""
 
 
 def _unused(count: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from echo_scp.config import MeasureConfig
 from echo_scp.measure.biplane import atrial_volume_ml, biplane_interval, biplane_volumes
-from echo_scp.measure.choice import Candidate, Choice, Pair, candidates, choose
+from echo_scp.measure.choice import PREFERRED_VIEWS, Candidate, Choice, Pair, candidates, choose, of_view
 from echo_scp.measure.interval import around, beat_variance, outline_variance
 from echo_scp.measure.published import published_headline
 from echo_scp.measure.regressed import Regressed, regressed_ef
@@ -24,6 +24,7 @@ from echo_scp.model import (
     Note,
     Reason,
     StudyMeasurement,
+    View,
     VolumeMethod,
 )
 
@@ -43,7 +44,7 @@ def measure_study(
     if not found:
         return NotAssessed(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {_sum_up(clips)}")
     choice = choose(found, config)
-    result = _from_pair(choice.pair, config) if choice.pair is not None else _from_one_plane(choice.single, config)
+    result = (_from_one_plane if choice.pair is None else _from_two_planes)(choice.clips, config)
     result = replace(result, choice=choice.because)
     beside = regressed_ef(choice.clips) or regressed_ef(found)
     notes = (*_disagreement(result.ef_percent, beside, config), *_foreshortening(choice.closest, config))
@@ -59,27 +60,29 @@ def measure_study(
     )
 
 
-def _from_pair(pair: Pair, config: MeasureConfig) -> StudyMeasurement:
-    four, two = pair.four.measurement, pair.two.measurement
-    volumes = biplane_volumes(four.beats, two.beats)
-    beats = (*four.beats, *two.beats)
-    la_volume = atrial_volume_ml(_atria(four.beats), _atria(two.beats))
+def _from_two_planes(clips: Sequence[Candidate], config: MeasureConfig) -> StudyMeasurement:
+    """Return the mean over all combinations of a beat in A4C and one in A2C; the clips of a pair come first."""
+    planes = [[clip.measurement for clip in of_view(clips, view)] for view in PREFERRED_VIEWS]
+    four, two = ([beat for clip in plane for beat in clip.beats] for plane in planes)
+    volumes = biplane_volumes(four, two)
+    beats = (*four, *two)
+    la_volume = atrial_volume_ml(_atria(four), _atria(two))
     single_la, single_method = _single_plane_atrium(beats)
     return StudyMeasurement(
         ef_percent=volumes.ef_percent,
         edv_ml=volumes.edv_ml,
         esv_ml=volumes.esv_ml,
-        view=pair.four.view,
+        view=View.A4C,
         method=VolumeMethod.DISKS_BIPLANE,
         beat_count=len(beats),
-        sop_instance_uids=(pair.four.sop_instance_uid, pair.two.sop_instance_uid),
-        ef_interval=biplane_interval(volumes.ef_percent, four, two, config),
-        ef_sd_percent=_spread((four.beats, two.beats)),
+        sop_instance_uids=tuple(clip.sop_instance_uid for clip in clips),
+        ef_interval=biplane_interval(volumes.ef_percent, planes, config),
+        ef_sd_percent=_spread([clip.measurement.beats for clip in clips]),
         ef_area_length_percent=volumes.ef_area_length_percent,
         edv_area_length_ml=volumes.edv_area_length_ml,
         esv_area_length_ml=volumes.esv_area_length_ml,
-        length_mm=max(pair.four.length_mm or 0.0, pair.two.length_mm or 0.0),
-        area_mm2=_mean(beat.end_diastole.area_mm2 for beat in four.beats),
+        length_mm=max(clip.length_mm or 0.0 for clip in clips[:2]),
+        area_mm2=_mean(beat.end_diastole.area_mm2 for beat in four),
         la_volume_ml=single_la if la_volume is None else la_volume,
         la_method=single_method if la_volume is None else VolumeMethod.AREA_LENGTH_BIPLANE,
     )

@@ -73,6 +73,6 @@ def test_interval_of_two_planes_is_narrower_than_of_one():
     config = MeasureConfig(beat_sd_percent=0, outline_sd_percent=6, plane_sd_percent=5)
     clip = make_measurement([60.0])
 
-    interval = biplane_interval(60.0, clip, clip, config)
+    interval = biplane_interval(60.0, [[clip], [clip]], config)
 
     assert interval.high - 60 == pytest.approx(NORMAL_95 * 6 / 2**0.5)

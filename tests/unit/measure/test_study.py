@@ -199,6 +199,32 @@ def test_irregular_rhythm_asks_for_five_beats():
     assert flags(enough) == {Flag.IRREGULAR_RHYTHM}
 
 
+def test_irregular_rhythm_takes_the_beats_of_further_clips():
+    """Two clips of one beat each are few: the others that fit them count too, and the sentence says so."""
+    irregular = (Note(Flag.IRREGULAR_RHYTHM, "vary"),)
+    clips = [
+        make_analysis(1, View.A4C, notes=irregular),
+        make_analysis(2, View.A2C, notes=irregular),
+        make_analysis(3, View.A4C, (50.0, 55.0), quality=0.9),
+        make_analysis(4, View.A2C, (52.0,), quality=0.8),
+        make_analysis(5, View.A2C, (52.0,), length_mm=60.0),
+    ]
+
+    result = measure_study(clips)
+
+    assert result.sop_instance_uids == ("1.2.1", "1.2.2", "1.2.3", "1.2.4")
+    assert (result.beat_count, flags(result)) == (5, {Flag.IRREGULAR_RHYTHM})
+    assert "with the beats of instance 3 (A4C, quality 0.90), instance 4 (A2C, quality 0.80)" in result.choice
+    assert "1 other measured clip not used" in result.choice
+
+
+def test_regular_rhythm_rests_on_the_best_pair_alone():
+    """More of the same is not better."""
+    clips = [make_analysis(1, View.A4C), make_analysis(2, View.A2C), make_analysis(3, View.A4C, quality=0.9)]
+
+    assert measure_study(clips).sop_instance_uids == ("1.2.1", "1.2.2")
+
+
 def test_spread_between_beats_is_within_clips():
     """Two clips that differ and do not vary have no spread between beats."""
     result = measure_study([make_analysis(1, efs=(60.0, 60.0)), make_analysis(2, efs=(50.0, 50.0))])
@@ -290,6 +316,15 @@ def test_refusal_sums_up_the_reasons():
     assert result == NotAssessed(
         Reason.NO_ELIGIBLE_CLIP, "no clip could be measured: 2 x view_not_measured, 1 x colour_doppler"
     )
+
+
+@given(reasons=st.lists(st.sampled_from(Reason), max_size=4))
+def test_refused_clips_do_not_move_a_number(reasons):
+    """What is not assessed adds nothing to what is."""
+    clip = make_analysis(0)
+    refused = [make_analysis(number, reason=reason, regressed=10.0) for number, reason in enumerate(reasons, start=1)]
+
+    assert measure_study([clip, *refused]) == measure_study([clip])
 
 
 def test_study_without_clips_is_not_assessed():
