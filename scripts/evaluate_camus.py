@@ -1,23 +1,19 @@
 """Measure the shipped engines and write the tables into docs/evaluation.md: `make evaluation DATA=FOLDER`.
 
-FOLDER holds camus-a4c.npz and camus-a2c.npz (their fields: docs/evaluation.md); the real cine without truth comes with
-the package pydicom-data. A stopped run goes on where it was.
+FOLDER holds camus-a4c.npz and camus-a2c.npz (their fields: docs/evaluation.md). A stopped run goes on where it was.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.data import get_testdata_file
-
 DOCUMENT = Path("docs/evaluation.md")
 OUT = Path("build/evaluation")
-FOUR, TWO, CINE = "camus-a4c.npz", "camus-a2c.npz", "color3d_jpeg_baseline.dcm"
+FOUR, TWO = "camus-a4c.npz", "camus-a2c.npz"
 
 
 @dataclass(frozen=True)
@@ -52,31 +48,18 @@ RUNS = (
         ("--split", "valid", "--limit", "10", "--robustness"),
         ("Robustness: LV Dice", "Robustness: EF"),
     ),
-    Measured("cine", (CINE,), ("--robustness",), ("Clips", "Robustness: EF")),
 )
 
 
 def main(data: Path) -> None:
     for measured in RUNS:
         out = OUT / measured.name
-        paths = [str(cine_folder() if name == CINE else data / name) for name in measured.data]
+        paths = [str(data / name) for name in measured.data]
         command = [sys.executable, "-m", "echo_scp.cli", "evaluate", *paths, *measured.options, "--out", str(out)]
         subprocess.run(command, check=True)
         first, *sections = (out / "tables.md").read_text(encoding="utf-8").split("\n#### ")
         chosen = [section for title in measured.titles for section in sections if section.startswith(f"{title}\n")]
         write(measured.name, "\n\n".join([first.strip(), *(f"#### {section.strip()}" for section in chosen)]))
-
-
-def cine_folder() -> Path:
-    """Return a folder with the cine alone."""
-    found = get_testdata_file(CINE, download=False)
-    if found is None:
-        raise SystemExit(f"{CINE} is missing: install the package pydicom-data")
-    folder = OUT / "cine-data"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / CINE).exists():  # a copy of another day would count as another file
-        shutil.copy2(str(found), folder / CINE)
-    return folder
 
 
 def write(name: str, text: str) -> None:
