@@ -104,7 +104,7 @@ def connect(port: int, request: bytes | None = None, source: str = "127.0.0.1") 
 
 def dial(port: int, source: str = "127.0.0.1") -> socket.socket:
     """Return a connection that has said nothing yet."""
-    return socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0))
+    return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
 
 
 def receive_pdu(connection: socket.socket) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 
 from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
 from echo_scp.completeness import StepState
@@ -23,7 +25,19 @@ from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
 from tests.network.certificates import Authority
-from tests.network.peers import US_MULTI_FRAME
+from tests.network.peers import (
+    DATA_SET,
+    IMPLICIT,
+    US_MULTI_FRAME,
+    associate_request,
+    command,
+    connect,
+    element,
+    fragment,
+    receive_pdu,
+    status,
+    ui,
+)
 
 # pynetdicom leaves the sockets of what it refuses or loses to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
@@ -181,18 +195,35 @@ def test_the_answer_comes_under_tls_too(spool, desk, tmp_path):
     assert reports.got[0][0] == 1
 
 
-def test_objects_come_while_an_answer_is_waited_for(port, desk, spool):
-    """The association is not held up."""
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = US_MULTI_FRAME, "1.2.7"
-    ds.ensure_file_meta()
-    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
-    with associated(port) as association:
-        ask(association, "1.2.5")
-        statuses = [association.send_c_store(ds).Status for _ in range(3)]
+def commitment_message(*uids: str) -> bytes:
+    """Encode an N-ACTION-RQ (PS3.7 10.3.4) on presentation context 1."""
+    elements = (
+        element(0x0003, ui(COMMITMENT))
+        + element(0x0100, struct.pack("<H", 0x0130))
+        + element(0x0110, struct.pack("<H", 7))
+        + element(0x0800, struct.pack("<H", 1))
+        + element(0x1001, ui(COMMITMENT_INSTANCE))
+        + element(0x1008, struct.pack("<H", 1))
+    )
+    data_set = encode(commitment(*uids), True, True)
+    return fragment(element(0, struct.pack("<L", len(elements))) + elements, 3) + fragment(data_set, 2)
 
-    assert statuses == [0, 0, 0]
-    assert len(spool.ready()) == 3
+
+def test_objects_come_while_an_answer_is_waited_for(port, desk, spool):
+    """The association is not held up, and hears the answer between its objects."""
+    contexts = ((1, COMMITMENT, IMPLICIT), (3, US_MULTI_FRAME, IMPLICIT))
+    an_object = command(context_id=3) + fragment(DATA_SET, 2, 3)
+    with closing(connect(port, associate_request(contexts))) as machine:
+        machine.sendall(commitment_message("1.2.5") + 3 * an_object)
+        statuses = [status(receive_pdu(machine)) for _ in range(4)]
+        answer_all(desk)
+        report, _information = receive_pdu(machine), receive_pdu(machine)
+        machine.sendall(an_object)
+        statuses.append(status(receive_pdu(machine)))
+
+    assert statuses == [0, 0, 0, 0, 0]
+    assert len(spool.ready()) == 4
+    assert element(0x0100, struct.pack("<H", 0x0100)) in report  # N-EVENT-REPORT-RQ
 
 
 def test_an_answer_that_the_association_could_not_take_waits_for_another(port, desk):

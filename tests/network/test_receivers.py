@@ -129,12 +129,20 @@ def test_a_killed_process_is_replaced_and_loses_nobody_who_waits(start, tmp_path
         peer.sendall(HALF_AN_OBJECT)
         wait_until(lambda: list(tmp_path.glob("data/spool/incoming/*")))
         os.kill(dead, signal.SIGKILL)
+        wait_until(lambda: is_dead(dead))  # until then the kernel may still accept for it
         answer = store(running.port)
 
     assert answer == 0x0000
     assert len(spool.ready()) == 1
     assert list(tmp_path.glob("data/spool/incoming/*")) == []
     assert dead not in running.process_ids
+
+
+def is_dead(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_stop_lets_every_process_answer_what_is_under_way(start, tmp_path):
