@@ -34,6 +34,7 @@ from scripts.campaign.kill import Node, stop, wait_until_ready
 DIFFERENT = 1000
 PER_ASSOCIATION = 200
 SAMPLE_S = 2.0
+TIMEOUT_S = 120.0
 WORTH_A_WORD_MB, WORTH_A_WORD_DESCRIPTORS = 16.0, 4.0  # over the whole run
 
 
@@ -61,6 +62,7 @@ def make_instance(study: str) -> Dataset:
 def store(port: int, instances: Sequence[Dataset]) -> None:
     """Send instances on one association; every answer must be Success."""
     ae = AE(ae_title="SOAK")
+    ae.dimse_timeout = ae.network_timeout = TIMEOUT_S
     ae.add_requested_context(UltrasoundImageStorage, ExplicitVRLittleEndian)
     association = ae.associate("127.0.0.1", port, ae_title="ECHO_SCP")
     assert association.is_established, "no association"
@@ -122,10 +124,13 @@ def soak(folder: Path, stores: int) -> tuple[list[Sample], float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stores", type=int, default=200_000)
+    parser.add_argument("--folder", type=Path, help="kept for a look; without it a temporary one")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user when we are root
-        samples, seconds = soak(Path(folder), arguments.stores)
+    with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
+        Path(temporary).chmod(0o755)  # PostgreSQL runs as another user when we are root
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        samples, seconds = soak(folder, arguments.stores)
     steady = [one for one in samples if one.stored >= arguments.stores / 5]
     memory, memory_noise = rise(steady, [one.resident_mb for one in steady])
     descriptors, descriptor_noise = rise(steady, [float(one.descriptors) for one in steady])

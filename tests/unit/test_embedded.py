@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from echo_scp.database.embedded import forget_dead_server
+from echo_scp.database.embedded import forget_dead_server, running_server
+from echo_scp.errors import DatabaseUnavailableError
 
 
 @pytest.mark.parametrize("number", [os.getpid(), 2**22 + 1], ids=["a stranger's", "nobody's"])
@@ -34,3 +35,11 @@ def test_a_server_that_runs_on_the_folder_is_kept(tmp_path):
         assert (tmp_path / "postmaster.pid").exists()
         assert server.stdin is not None
         server.stdin.write(b"\n")
+
+
+def test_without_a_running_node_there_is_no_server_to_ask(tmp_path):
+    """The operator's command says so, and starts nothing."""
+    with pytest.raises(DatabaseUnavailableError, match="no node runs on"):
+        running_server(tmp_path / "postgresql")
+
+    assert list(tmp_path.iterdir()) == []
