@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 from pydantic import BaseModel
 from typer.main import get_command
@@ -106,24 +105,20 @@ def shell_commands() -> Iterator[tuple[str, str]]:
 
 
 def parse(line: str) -> None:
-    """Read a line as the command would, without running it. Raises click.UsageError."""
+    """Read a line as the command would, without running it; raises what the command's parser raises."""
     words = shlex.split(re.split(r"\s[>|]", line)[0], comments=True)[1:]
-    command: click.Command = get_command(app)
-    context = None
+    command, context = get_command(app), None
     while True:
         try:
             context = command.make_context(command.name or "", list(words), parent=context)
-        except click.exceptions.Exit:  # --version, --help
-            return
-        except click.BadParameter as error:
-            if "does not exist" in error.format_message():  # a file of the reader's
+        except Exception as error:
+            # By name: the parser is click, or the copy of it that Typer brings.
+            if type(error).__name__ == "Exit" or "does not exist" in str(error):  # --version; a file of the reader's
                 return
             raise
-        if not isinstance(command, click.Group):
+        if not hasattr(command, "resolve_command"):
             return
-        name, found, words = command.resolve_command(context, context.protected_args + context.args)
-        assert found is not None, name
-        command = found
+        _, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
 
 
 @pytest.mark.parametrize(("file", "line"), sorted(set(shell_commands())))
@@ -134,7 +129,7 @@ def test_every_command_in_the_documents_is_understood(file, line):
 
 def test_a_wrong_command_would_be_noticed():
     """The check itself can fail."""
-    with pytest.raises(click.UsageError):
+    with pytest.raises(Exception, match="No such option"):
         parse("echo-scp studies --sate failed")
 
 
