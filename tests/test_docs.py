@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,54 @@ def test_ci_runs_the_command_of_the_readme():
     """`make test` is the one way to run the tests."""
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
+
+
+def shell_commands() -> Iterator[tuple[str, str]]:
+    """Each `echo-scp ...` line of a shell block in the README and docs/, with its file."""
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if re.match(r"(\$ )?echo-scp\b", line):
+                    yield path.name, line.removeprefix("$ ")
+
+
+def parse(line: str) -> None:
+    """Read a line as the command would, without running it; raises what the command's parser raises."""
+    words = shlex.split(re.split(r"\s[>|]", line)[0], comments=True)[1:]
+    command, context = get_command(app), None
+    while True:
+        try:
+            context = command.make_context(command.name or "", list(words), parent=context)
+        except Exception as error:
+            # By name: the parser is click, or the copy of it that Typer brings.
+            if type(error).__name__ == "Exit" or "does not exist" in str(error):  # --version; a file of the reader's
+                return
+            raise
+        if not hasattr(command, "resolve_command"):
+            return
+        _, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+
+
+@pytest.mark.parametrize(("file", "line"), sorted(set(shell_commands())))
+def test_every_command_in_the_documents_is_understood(file, line):
+    """Each `echo-scp` line of the README and of docs/ has commands, options and arguments that the program knows."""
+    parse(line)
+
+
+def test_a_wrong_command_would_be_noticed():
+    """The check itself can fail."""
+    with pytest.raises(Exception, match="No such option"):
+        parse("echo-scp studies --sate failed")
+
+
+@pytest.mark.parametrize("name", ["administrator", "cardiologist", "researcher"])
+def test_each_reader_has_a_document_that_the_readme_names(name):
+    """Three readers, three documents."""
+    assert f"docs/{name}.md" in (ROOT / "README.md").read_text()
+
+
+def test_scripts_that_documents_name_are_there():
+    """A path that is read is typed."""
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for script in re.findall(r"\bscripts/[a-z_/]+\.(?:sh|py)\b", path.read_text()):
+            assert (ROOT / script).is_file(), f"{path.name}: {script}"
