@@ -285,8 +285,10 @@ def retry_delivery(
             sop_instance_uid=sop_instance_uid,
             destination=destination,
         )
-    if row is None:
-        return False
+        if row is None:
+            return False
+        # A job that waits for a later attempt need not wait: a second one beside it is not queued.
+        transaction.execute("page_retry_job", sop_instance_uid=sop_instance_uid, destination=destination)
     queue.schedule_delivery(sop_instance_uid, destination)
     return True
 

@@ -76,3 +76,7 @@ RETURNING d.sop_instance_uid;
 -- name: page_paths
 SELECT DISTINCT ON (study_instance_uid) study_instance_uid, path FROM instance
 WHERE study_instance_uid = ANY (%(study_instance_uids)s) AND NOT conflicting ORDER BY study_instance_uid, id;
+
+-- name: page_retry_job
+UPDATE procrastinate_jobs SET scheduled_at = now()
+WHERE status = 'todo' AND queueing_lock = 'delivery:' || %(destination)s || ':' || %(sop_instance_uid)s;
