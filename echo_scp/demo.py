@@ -31,8 +31,8 @@ from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
 from echo_scp.tables import Results, Truth, clip_table, read_results, remark_lines, study_lines
 
-NODE_START_S = 40.0
-RESULTS_S = 120.0
+NODE_START_S = 120.0
+RESULTS_S = 300.0
 STOP_S = 90.0
 QUIET_PERIOD_S = 2.0
 REAL_CINE = "color3d_jpeg_baseline.dcm"  # of the package pydicom-data: a SonoSite cine, apical four-chamber-like

@@ -19,6 +19,7 @@ from echo_scp.web.monitor import Checks, Monitor
 from echo_scp.web.pages import PageParts, Pages
 
 STOP_S = 5  # for answers in hand
+MOST_CONNECTIONS = 200  # descriptors are for the receiver first; further ones are answered with 503
 
 
 class WebApp:
@@ -59,6 +60,7 @@ class WebThread:
                 lifespan="off",
                 server_header=False,
                 proxy_headers=False,  # anyone may write those
+                limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=STOP_S,
                 ssl_certfile=config.certificate,
                 ssl_keyfile=config.key,

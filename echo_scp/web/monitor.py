@@ -1,6 +1,6 @@
 """What a monitor asks for: /metrics, /healthz (the process lives), /readyz (it can receive, analyse and deliver).
 
-They answer within a second or so, whatever the database and the pages are doing: they have threads of their own, wait
+They answer within seconds, whatever the database and the pages are doing: they have threads of their own, wait
 for the state only so long, and then answer with what is known.
 """
 
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from echo_scp.metrics import render
 
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 Checks = Mapping[str, Callable[[], bool]]
 T = TypeVar("T")
 

@@ -138,8 +138,8 @@ def read_study(
         identity=identities.read(next(iter(paths.values()))) if identities is not None and paths else None,
         revisions=revisions,
         revision=shown,
-        headline=None if results is None else _headline(results),
-        clips=() if results is None else _clips(results),
+        headline=None if results is None else headline_of(results),
+        clips=() if results is None else clips_of(results),
         report=None if report is None else read_report(report),
         deliveries=tuple(map(_delivery, deliveries)),
         engines=() if results is None else _engines(results),
@@ -180,7 +180,8 @@ def _read_results(path: Path) -> Values | None:
     return values
 
 
-def _headline(results: Values) -> Headline:
+def headline_of(results: Values) -> Headline:
+    """Return the result of a results.json in words and rows."""
     result = results["result"]
     flags = _flags(result.get("flags", ()))
     if not result["assessed"]:
@@ -202,7 +203,8 @@ def _headline(results: Values) -> Headline:
     )
 
 
-def _clips(results: Values) -> tuple[ClipView, ...]:
+def clips_of(results: Values) -> tuple[ClipView, ...]:
+    """Return every instance of a results.json."""
     used = results["result"].get("sop_instance_uids", ())
     return tuple(
         _clip(clip, number, clip["sop_instance_uid"] in used) for number, clip in enumerate(results["instances"], 1)
