@@ -30,7 +30,7 @@ class Orthanc:
     dicom_port: int
     http_port: int
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str) -> Any:
         """Return what the REST or DICOMweb interface answers."""
         return json.loads(self.content(path) or b"[]")
 
@@ -85,7 +85,9 @@ def running_orthanc(folder: Path) -> Iterator[Orthanc]:
     """Run Orthanc with its storage below `folder`; raises RuntimeError when it is not installed or does not start."""
     found = program()
     if found is None:
-        raise RuntimeError("Orthanc and its DICOMweb plugin are not installed: apt-get install orthanc orthanc-dicomweb")
+        raise RuntimeError(
+            "Orthanc and its DICOMweb plugin are not installed: apt-get install orthanc orthanc-dicomweb"
+        )
     archive = Orthanc(free_port(), free_port())
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "orthanc.json"
