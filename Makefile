@@ -1,12 +1,28 @@
-# make demo: install and show the node at work.   make test: install and run all tests.
+# make demo: install and show the node at work.   make test: install and run all tests.   make viewer: the results in OHIF.
 VENV ?= .venv
 PYTHON ?= python3
+OHIF := 3.13.2
 BIN := $(VENV)/bin
 
-.PHONY: demo test check evaluation clean
+.PHONY: demo test check evaluation clean viewer viewer-tools
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/echo-scp demo
+
+# The results of a synthetic study in a real viewer: OHIF on Orthanc, beside the node.
+viewer: $(VENV)/dev.stamp viewer-tools
+	PYTHONPATH=. $(BIN)/python -m scripts.viewer.show
+
+viewer-tools: .viewer/package/dist/index.html .viewer/node_modules/dcmjs
+	@test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so || echo "Missing: apt-get install orthanc orthanc-dicomweb"
+	@command -v chromium >/dev/null || echo "Missing (for its tests): apt-get install chromium"
+
+.viewer/package/dist/index.html:
+	mkdir -p .viewer
+	cd .viewer && npm pack --silent @ohif/app@$(OHIF) && tar -xzf ohif-app-$(OHIF).tgz package/dist && rm ohif-app-$(OHIF).tgz
+
+.viewer/node_modules/dcmjs:
+	npm install --silent --no-save --prefix .viewer dcmjs@0.52.2
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest

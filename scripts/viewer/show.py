@@ -132,9 +132,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="echo-scp-viewer-") as folder:
         print("Starting Orthanc and the node; analysing the synthetic study ...", flush=True)
         with shown(Path(folder), port=arguments.port) as view:
-            print(
-                f"Study list: {view.address}/\nStudy:      {view.address}/viewer?StudyInstanceUIDs={view.study_instance_uid}"
-            )
+            print(f"Study list: {view.address}/")
+            print(f"Study:      {view.address}/viewer?StudyInstanceUIDs={view.study_instance_uid}")
             print("Ctrl-C ends it.", flush=True)
             try:
                 while True:

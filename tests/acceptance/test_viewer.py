@@ -34,6 +34,7 @@ MISSING = [
 ]
 pytestmark = [
     pytest.mark.viewer,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         bool(MISSING), reason=f"VIEWER NOT TESTED: {' and '.join(MISSING)} not there (make viewer-tools)"
     ),
@@ -44,7 +45,7 @@ VIEWPORT = """
     window.services.cornerstoneViewportService.getCornerstoneViewport(
         window.services.viewportGridService.getActiveViewportId())
 """
-SLOW_MS = 90_000  # software rendering on a machine that does other things too
+SLOW_MS = 240_000  # software rendering on a machine that does other things too
 COLOURS = {"LV cavity": 0, "LV myocardium": 1}  # which of red, green and blue a segment is shown in
 
 
@@ -120,7 +121,8 @@ def browser(view: Shown) -> Iterator[Browser]:
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"],
         )
-        browser = Browser(chromium.new_page(viewport={"width": 1500, "height": 900}), view)
+        context = chromium.new_context(viewport={"width": 1500, "height": 900})
+        browser = Browser(context.new_page(), view)
         browser.open_study()
         yield browser
         chromium.close()
