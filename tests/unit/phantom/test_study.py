@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from echo_scp.model import Reason, View
+from echo_scp.phantom.instance import Patient
 from echo_scp.phantom.study import PhantomInstance, PhantomStudy, write_cines, write_study
 
 FRAMES = 12
@@ -24,8 +25,10 @@ def written(tmp_path_factory) -> tuple[PhantomInstance, ...]:
 
 
 def test_cines_alone_are_those_of_the_study(written, tmp_path):
-    """At any rate, without the six instances that nobody measures."""
-    cines = write_cines(tmp_path, PhantomStudy(seed=7, frame_count=FRAMES))
+    """Byte by byte, without the six instances that nobody measures."""
+    patient = Patient(name="Phantom^Echo7", patient_id="PHANTOM-7")
+
+    cines = write_cines(tmp_path, PhantomStudy(seed=7, frame_count=FRAMES, patient=patient))
 
     assert [(cine.view, cine.path.read_bytes()) for cine in cines] == [
         (item.view, item.path.read_bytes()) for item in written[:2]
