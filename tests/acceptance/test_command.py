@@ -29,22 +29,25 @@ def dciodvfy_errors(path: Path) -> list[str]:
     return [line for line in lines if line.startswith("Error") and not any(word in line for word in FALSE_POSITIVES)]
 
 
+def read(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return answer.read().decode()
+
+
 def tour(out: Path) -> tuple[str, list[str]]:
     """Run the demo with --keep; return what it printed, and the pages that it pointed to, seen before Ctrl-C."""
     command = [sys.executable, "-m", "echo_scp.cli", "demo", "--keep", "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lines, pages = [], []
-    try:
-        for line in process.stdout:
-            lines.append(line)
-            if "Ctrl-C" in line:
-                addresses = re.findall(r"http://127\.0\.0\.1:\S+", "".join(lines))
-                for address in addresses:
-                    with urllib.request.urlopen(address, timeout=30) as answer:
-                        pages.append(answer.read().decode())
-                process.send_signal(signal.SIGINT)
-    finally:
-        process.kill() if process.poll() is None and not pages else process.wait(100)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if "Ctrl-C" in line:
+                    pages = [read(address) for address in re.findall(r"http://127\.0\.0\.1:\S+", "".join(lines))]
+                    process.send_signal(signal.SIGINT)
+        except BaseException:
+            process.terminate()
+            raise
     assert process.returncode == 0, "".join(lines)
     return "".join(lines), pages
 
