@@ -121,8 +121,8 @@ class Clerk:
                 transaction.execute("hasten_analysis", study_instance_uid=study)
         answer = CommitmentAnswer(request, failed, now)
         self._commitments.answer(answer)
-        metrics.COMMITMENTS.add(len(answer.committed), outcome="committed")
-        metrics.COMMITMENTS.add(len(failed), outcome="failed")
+        metrics.COMMITTED_INSTANCES.add(len(answer.committed), outcome="committed")
+        metrics.COMMITTED_INSTANCES.add(len(failed), outcome="failed")
         log.info(
             "commitment.answered",
             transaction_uid=request.transaction_uid,

@@ -80,8 +80,8 @@ ASSOCIATIONS = Counter(
     "Incoming associations by what happened to them: accepted, rejected, released, aborted.",
     ("outcome",),
 )
-COMMITMENTS = Counter(
-    "echo_scp_commitments_total",
+COMMITTED_INSTANCES = Counter(
+    "echo_scp_committed_instances_total",
     "Instances for which storage commitment was answered, by outcome: committed, failed.",
     ("outcome",),
 )
@@ -135,7 +135,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     INSTANCES_RECEIVED,
     RECEIVED_BYTES,
     ASSOCIATIONS,
-    COMMITMENTS,
+    COMMITTED_INSTANCES,
     SPOOL_BACKLOG,
     STUDIES,
     STAGE_DURATION,
