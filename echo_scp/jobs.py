@@ -33,7 +33,7 @@ from echo_scp.errors import (
     StorageError,
     UnindexableFileError,
 )
-from echo_scp.metrics import DELIVERIES
+from echo_scp.metrics import DELIVERIES, DELIVERY_LATENCY
 from echo_scp.model import EngineIdentity, Instance
 from echo_scp.pipeline import Pipeline, Request
 from echo_scp.report import PredecessorReference, ResultFile
@@ -259,7 +259,14 @@ class Work:
             return given_up
         DELIVERIES.add(destination=peer.name, outcome="warning" if outcome.warning else "delivered")
         self._record(sop_instance_uid, peer.name, "delivered", outcome.status, outcome.warning)
+        self._observe_latency(sop_instance_uid, peer.name)
         return True
+
+    def _observe_latency(self, sop_instance_uid: str, destination: str) -> None:
+        with self._database.transaction() as transaction:
+            row = transaction.row("seconds_since_last_instance", sop_instance_uid=sop_instance_uid)
+        if row is not None and row[0] is not None:
+            DELIVERY_LATENCY.observe(max(0.0, cast(float, row[0])), destination=destination)
 
     def _record(self, sop_instance_uid: str, destination: str, state: str, status: int | None, detail: str) -> None:
         with self._database.transaction() as transaction:

@@ -90,6 +90,7 @@ def run_node(config: Config, stop: threading.Event) -> Iterator[RunningNode | No
     with ExitStack() as stack:
         stack.enter_context(_only_node_in(config.data_folder))
         metrics.prepare(config.data_folder / "metrics")
+        metrics.announce_destinations(destination.name for destination in config.destinations)
         spool = Spool(config.data_folder, config.receive.reserve_disk_mb)
         spooled = _Forward()
         with _bound(config.receive.address, config.receive.port):
@@ -181,6 +182,7 @@ def run_role(role: Role, config: Config, stop: threading.Event) -> Iterator[Runn
         )
     logs.configure(config.log.level, config.log.format)
     metrics.prepare(config.data_folder / "metrics", role)
+    metrics.announce_destinations(destination.name for destination in config.destinations)
     start = {Role.RECEIVE: _start_receiving, Role.WORK: _start_working, Role.WEB: _start_web}[role]
     with ExitStack() as stack:
         yield start(config, stack, stop)
