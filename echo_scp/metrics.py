@@ -17,16 +17,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from echo_scp.errors import GpuFault
+from echo_scp.model import Reason
+
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Counts up; the values of all processes, dead ones included, add up."""
+    """Counts up; the values of all processes, dead ones included, add up.
+
+    `series` are label values that show their zero before the first event: an alert on an increase sees that one too.
+    """
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    series: tuple[tuple[str, ...], ...] = ()
 
     def add(self, amount: float = 1, **labels: str) -> None:
         """Count `amount` more."""
@@ -54,6 +61,11 @@ class Histogram:
     help: str
     buckets: tuple[float, ...]
     labels: tuple[str, ...] = ()
+    series: tuple[tuple[str, ...], ...] = ()
+
+    def begin(self, **labels: str) -> None:
+        """Show zeros before the first observation."""
+        _series(self.name, labels)
 
     def observe(self, value: float, **labels: str) -> None:
         """Record one observation."""
@@ -73,12 +85,14 @@ INSTANCES_RECEIVED = Counter(
     "echo_scp_instances_received_total",
     "C-STORE requests by outcome: stored, refused (the disk cannot take it), failed.",
     ("outcome",),
+    (("stored",), ("refused",), ("failed",)),
 )
 RECEIVED_BYTES = Counter("echo_scp_received_bytes_total", "Data set bytes stored.")
 ASSOCIATIONS = Counter(
     "echo_scp_associations_total",
     "Incoming associations by what happened to them: accepted, rejected, released, aborted.",
     ("outcome",),
+    (("accepted",), ("rejected",), ("released",), ("aborted",)),
 )
 COMMITTED_INSTANCES = Counter(
     "echo_scp_committed_instances_total",
@@ -92,11 +106,16 @@ STAGE_DURATION = Histogram(
     "Duration of one run of a stage.",
     (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
     ("stage",),
+    tuple(
+        (stage,)
+        for stage in ("decode", "classify", "segment", "measure", "trust", "estimate", "draw", "report", "keep")
+    ),
 )
 CLIPS = Counter(
     "echo_scp_clips_total",
     "Analysed instances by outcome (measured, not_assessed) and the reason why there is no number.",
     ("outcome", "reason"),
+    (("measured", ""), *(("not_assessed", reason) for reason in Reason)),
 )
 DELIVERIES = Counter(
     "echo_scp_deliveries_total",
@@ -123,12 +142,19 @@ DESTINATION_RESTING = Gauge(
 PURGED_STUDIES = Counter(
     "echo_scp_purged_studies_total", "Studies whose local copies were removed because the disk was full."
 )
+DELIVERY_LATENCY = Histogram(
+    "echo_scp_delivery_latency_seconds",
+    "From the last instance of a study that a result is made of to that result at its destination.",
+    (5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600, 21600, 86400),
+    ("destination",),
+)
 QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue.", ("queue",))
 QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
 ENGINE_FALLBACKS = Counter(
     "echo_scp_engine_fallbacks_total",
     "Engines that run on the CPU because the graphics processor could not, by the task and why.",
     ("task", "fault"),
+    tuple((task, fault) for task in ("view", "segmentation") for fault in GpuFault),
 )
 
 ALL: tuple[Counter | Gauge | Histogram, ...] = (
@@ -147,10 +173,19 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     DELIVERY_ATTEMPTS,
     DESTINATION_RESTING,
     PURGED_STUDIES,
+    DELIVERY_LATENCY,
     QUEUE_DEPTH,
     QUEUE_AGE,
     ENGINE_FALLBACKS,
 )
+
+
+def announce_destinations(names: Iterable[str]) -> None:
+    """Show the zeros of destinations before their first delivery."""
+    for name in names:
+        for outcome in ("delivered", "warning", "refused", "unsupported", "unreachable"):
+            DELIVERIES.add(0, destination=name, outcome=outcome)
+        DELIVERY_LATENCY.begin(destination=name)
 
 
 def prepare(folder: Path, role: str = "") -> None:
@@ -222,12 +257,19 @@ def _collectors() -> tuple[Any, dict[str, Any]]:
     collectors: dict[str, Any] = {}
     for metric in ALL:
         match metric:
-            case Counter(name, text, labels):
+            case Counter(name, text, labels, series):
                 collectors[name] = prometheus.Counter(name, text, labels, registry=registry)
+                _begin(collectors[name], series)
             case Gauge(name, text, labels):
                 collectors[name] = prometheus.Gauge(
                     name, text, labels, registry=registry, multiprocess_mode="mostrecent"
                 )
-            case Histogram(name, text, buckets, labels):
+            case Histogram(name, text, buckets, labels, series):
                 collectors[name] = prometheus.Histogram(name, text, labels, buckets=buckets, registry=registry)
+                _begin(collectors[name], series)
     return registry, collectors
+
+
+def _begin(collector: Any, series: Iterable[tuple[str, ...]]) -> None:  # noqa: ANN401 - as in _series
+    for values in series:
+        collector.labels(*values)

@@ -127,10 +127,15 @@ def _check_engines(config: Config) -> None:
     load_engines(config.analysis.model_copy(update={"runtime": "onnxruntime"})).close()
 
 
+def _prepare_metrics(config: Config, role: Role | None) -> None:
+    metrics.prepare(config.data_folder / "metrics", role or "")
+    metrics.announce_destinations(destination.name for destination in config.destinations)
+
+
 def _receive(config: Config, stack: ExitStack, role: Role | None = None) -> _Receiving:
     """Take instances; they wait in the spool until the database is there."""
     stack.enter_context(_only_node_in(config.data_folder))
-    metrics.prepare(config.data_folder / "metrics", role or "")
+    _prepare_metrics(config, role)
     audit = stack.enter_context(AuditTrail(config.audit, config.audit_file, config.receive.ae_title))
     audit.record(application_started)
     stack.callback(audit.record, application_stopped)
@@ -259,7 +264,7 @@ def _start_receiving(config: Config, stack: ExitStack, stop: threading.Event) ->
 
 
 def _start_working(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
-    metrics.prepare(config.data_folder / "metrics", Role.WORK)
+    _prepare_metrics(config, Role.WORK)
     _check_engines(config)
     url = _open_database(config, stack, stop)
     if url is None:
@@ -269,7 +274,7 @@ def _start_working(config: Config, stack: ExitStack, stop: threading.Event) -> R
 
 
 def _start_web(config: Config, stack: ExitStack, stop: threading.Event) -> RunningNode | None:
-    metrics.prepare(config.data_folder / "metrics", Role.WEB)
+    _prepare_metrics(config, Role.WEB)
     url = _open_database(config, stack, stop)
     if url is None:
         return None

@@ -426,5 +426,11 @@ DELETE FROM purged_file WHERE path = %(path)s;
 -- name: has_live_worker
 SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %(within_s)s));
 
+-- name: seconds_since_last_instance
+SELECT extract(epoch FROM clock_timestamp() - max(i.received_at))::double precision
+FROM result_object o JOIN run r ON r.id = o.run_id JOIN instance i USING (study_instance_uid)
+WHERE o.sop_instance_uid = %(sop_instance_uid)s AND i.received_at <= r.started_at
+    AND NOT EXISTS (SELECT FROM result_object own WHERE own.sop_instance_uid = i.sop_instance_uid);
+
 -- name: ping
 SELECT 1;

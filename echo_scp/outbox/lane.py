@@ -22,7 +22,7 @@ from echo_scp.errors import (
     NoAnswerError,
     ObjectNotSupportedError,
 )
-from echo_scp.metrics import DELIVERIES
+from echo_scp.metrics import DELIVERIES, DELIVERY_LATENCY
 from echo_scp.outbox.queue import retry_wait_s
 
 _OFFERED = 32  # objects that an association is made for; two presentation contexts each
@@ -141,8 +141,14 @@ class Lane:
         )
         DELIVERIES.add(destination=self._destination.name, outcome="warning" if outcome.warning else "delivered")
         log.info("delivery.delivered", **self._about(taken), detail=outcome.warning)
+        self._observe_latency(transaction, taken)
         self._record_transfer(taken)
         return True
+
+    def _observe_latency(self, transaction: Transaction, taken: Taken) -> None:
+        row = transaction.row("seconds_since_last_instance", sop_instance_uid=taken.sop_instance_uid)
+        if row is not None and row[0] is not None:
+            DELIVERY_LATENCY.observe(max(0.0, cast(float, row[0])), destination=self._destination.name)
 
     def _record_transfer(self, taken: Taken) -> None:
         target = self._destination

@@ -163,3 +163,34 @@ def test_prepare_makes_the_folder(tmp_path):
     run(f"import pathlib; from echo_scp import metrics; metrics.prepare(pathlib.Path({str(folder)!r}))")
 
     assert folder.is_dir()
+
+
+def test_series_that_are_known_beforehand_show_their_zero():
+    """An alert on an increase sees the first event too."""
+    text = run(
+        "from echo_scp import metrics\nmetrics.announce_destinations(['pacs'])\nprint(metrics.render().decode())"
+    )
+
+    assert 'echo_scp_instances_received_total{outcome="refused"} 0.0' in text
+    assert 'echo_scp_clips_total{outcome="not_assessed",reason="m_mode"} 0.0' in text
+    assert 'echo_scp_deliveries_total{destination="pacs",outcome="unreachable"} 0.0' in text
+    assert 'echo_scp_delivery_latency_seconds_count{destination="pacs"} 0.0' in text
+    assert 'echo_scp_stage_duration_seconds_count{stage="segment"} 0.0' in text
+
+
+def test_the_values_of_all_roles_are_rendered_by_one(tmp_path):
+    """Each role has a folder of its own, which it alone empties."""
+    receive = (
+        f"import pathlib; from echo_scp import metrics; metrics.prepare(pathlib.Path({str(tmp_path)!r}), 'receive')"
+    )
+    run(f"{receive}; metrics.RECEIVED_BYTES.add(5)")
+    text = run(
+        "import pathlib\n"
+        "from echo_scp import metrics\n"
+        f"metrics.prepare(pathlib.Path({str(tmp_path)!r}), 'web')\n"
+        "metrics.SPOOL_BACKLOG.set(7)\n"
+        "print(metrics.render().decode())"
+    )
+
+    assert "echo_scp_received_bytes_total 5.0" in text
+    assert "echo_scp_spool_backlog_files 7.0" in text
