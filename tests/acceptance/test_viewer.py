@@ -236,7 +236,8 @@ def test_the_contour_lies_on_the_moving_heart_and_two_clips_do_not_mix(browser: 
     for count, series in enumerate(("LV segmentation A4C 1", "LV segmentation A2C 2"), start=1):
         browser.double_click(series)
         browser.page.wait_for_function(
-            f"window.services.segmentationService.getSegmentations().length >= {count}", timeout=SLOW_MS
+            f"window.services.segmentationService.getSegmentation({DISPLAY_SETS}"
+            f".find(d => d.SeriesDescription.startsWith('{series}')).displaySetInstanceUID)"
         )
         browser.page.wait_for_function(f"{VIEWPORT}?.getImageIds?.().length === 60")
         browser.page.wait_for_timeout(2000)

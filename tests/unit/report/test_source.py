@@ -35,10 +35,11 @@ def make_results(
     [
         ("ISO_IR 192", "山田^太郎"),
         (["", "ISO 2022 IR 87"], JAPANESE),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
         ("ISO_IR 100", "Müller^Jürgen"),
         ("ISO_IR 144", "Иванов^Иван"),
     ],
-    ids=["utf-8", "japanese", "latin-1", "cyrillic"],
+    ids=["utf-8", "japanese", "korean", "latin-1", "cyrillic"],
 )
 def test_a_name_comes_out_in_the_character_set_it_came_in(character_set: str | list[str], name: str) -> None:
     """The archive matches patients by what it knows, so neither name nor encoding changes."""

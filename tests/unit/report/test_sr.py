@@ -131,6 +131,7 @@ def test_the_study_s_numbers_come_first_with_method_and_derivation() -> None:
     first = groups_of(make_sr(study))[0]
 
     assert first.tracking_identifier == "LV ejection fraction"
+    assert first.roi.graphic_type.value == "POINT"  # on a contour it would cover what is written of that
     assert number(first, EF_A4C) == (round(study.result.ef_percent, 1), "%")
     assert number(first, EDV_A4C) == (117.8, "mL")
     assert number(first, ESV_A4C) == (round(study.result.esv_ml, 1), "mL")
