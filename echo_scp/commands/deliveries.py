@@ -54,7 +54,7 @@ def list_command(
     if json:
         typer.echo(_json(found))
         return
-    from echo_scp.tables import delivery_lines, delivery_table
+    from echo_scp.commands.delivery_table import delivery_lines, delivery_table
 
     console = Console()
     console.print(delivery_table(found, datetime.now(UTC)))
