@@ -71,6 +71,7 @@ def read_header(path: Path, force: bool) -> Dataset:
         ds = dcmread(_HeaderFile(file), defer_size=LONGEST_ELEMENT_BYTES, stop_before_pixels=True, force=force)
     for tag in [tag for tag in ds.keys() if _is_deferred(ds, tag)]:  # noqa: SIM118 - a Dataset iterates over elements
         del ds[tag]
+    ds.buffer = None  # the file is closed, and a closed file cannot be copied
     return ds
 
 
