@@ -23,7 +23,7 @@ from echo_scp.database.deliveries import (
     list_deliveries,
     retry_deliveries,
 )
-from echo_scp.errors import DatabaseUnavailableError, EchoScpError
+from echo_scp.errors import EchoScpError
 
 if TYPE_CHECKING:
     from echo_scp.database.connection import Transaction
@@ -107,11 +107,9 @@ def _selected(destination: str | None, study: str | None, sop_instance: str | No
 def _transaction(settings: Config) -> Iterator[Transaction]:
     """Open the configured database, or that of the node that runs on the data folder."""
     from echo_scp.database.connection import Database
-    from echo_scp.database.embedded import running_server_url
+    from echo_scp.database.embedded import running_server
 
-    url = settings.database.url or running_server_url(settings.data_folder / "postgresql")
-    if url is None:
-        raise DatabaseUnavailableError(f"no node runs on {settings.data_folder}: its database is not there")
+    url = settings.database.url or running_server(settings.data_folder / "postgresql")
     with Database(url, connections=1) as database, database.transaction() as transaction:
         yield transaction
 
