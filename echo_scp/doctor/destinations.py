@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from echo_scp.config import Config, Destination
 from echo_scp.deliver import accepted_sop_classes, echo
@@ -14,40 +15,55 @@ from echo_scp.report.sop_classes import SOP_CLASSES
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model SOP Class, PS3.4 J
 LONGEST_WAIT_S = 10.0
 
+Place = tuple[str, int]
+
 
 def examine_destination(destination: Destination, config: Config) -> Iterator[Finding]:
     """Yield each step towards the destination; ends where the next has nothing to stand on."""
     topic = f"destination {destination.name}"
     timeout_s = min(config.deliver.timeout_s, LONGEST_WAIT_S)
     calling = config.receive.ae_title
+    place = _place_of(destination)
     for step in (_name, _connection):
-        finding = step(topic, destination, timeout_s)
+        finding = step(topic, place, timeout_s)
         yield finding
         if finding.fix:
             return
+    if destination.url:
+        yield remark(topic, "STOW-RS", "whether it takes the objects shows when the first is sent")
+        return
     finding = _echo(topic, destination, calling, timeout_s)
     yield finding
     if not finding.fix:
         yield from _objects(topic, destination, calling, timeout_s)
 
 
-def _name(topic: str, destination: Destination, timeout_s: float) -> Finding:
+def _place_of(destination: Destination) -> Place:
+    """Return host and port, which a STOW-RS service has in its URL."""
+    if not destination.url:
+        return destination.host, destination.port
+    url = urlsplit(destination.url)
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+
+
+def _name(topic: str, place: Place, timeout_s: float) -> Finding:
+    host, port = place
     try:
-        found = socket.getaddrinfo(destination.host, destination.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         fix = "correct host, or the name server of this machine (/etc/resolv.conf); an address works without one"
-        return failed(topic, "name", f"{destination.host}: {error.strerror or error}", fix)
-    return passed(topic, "name", f"{destination.host} is {found[0][4][0]}")
+        return failed(topic, "name", f"{host}: {error.strerror or error}", fix)
+    return passed(topic, "name", f"{host} is {found[0][4][0]}")
 
 
-def _connection(topic: str, destination: Destination, timeout_s: float) -> Finding:
-    place = f"{destination.host}:{destination.port}"
+def _connection(topic: str, place: Place, timeout_s: float) -> Finding:
+    host, port = place
     try:
-        socket.create_connection((destination.host, destination.port), timeout_s).close()
+        socket.create_connection(place, timeout_s).close()
     except OSError as error:
         fix = "start the destination, correct port, and open the firewalls between here and there for TCP"
-        return failed(topic, "connection", f"{place}: {error.strerror or error}", fix)
-    return passed(topic, "connection", f"{place} accepts TCP")
+        return failed(topic, "connection", f"{host}:{port}: {error.strerror or error}", fix)
+    return passed(topic, "connection", f"{host}:{port} accepts TCP")
 
 
 def _echo(topic: str, destination: Destination, calling: str, timeout_s: float) -> Finding:

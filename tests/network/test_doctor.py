@@ -41,7 +41,7 @@ def examine(port: int, **changes: object) -> dict[str, tuple[Outcome, str]]:
 
 
 def test_a_destination_that_takes_all_passes_every_step(tmp_path):
-    """Our own listener takes every storage SOP class; it commits to nothing, which is worth knowing."""
+    """Our own listener takes every storage SOP class, and commits to what it has."""
     config = ReceiveConfig(ae_title="PACS", address="127.0.0.1", port=0, reserve_disk_mb=0)
     with Listener(config, Spool(tmp_path, 0), lambda: None) as listener:
         found = examine(listener.port)
@@ -52,8 +52,22 @@ def test_a_destination_that_takes_all_passes_every_step(tmp_path):
         "C-ECHO": Outcome.PASSED,
         "takes SR": Outcome.PASSED,
         "takes SEG": Outcome.PASSED,
-        "Storage Commitment": Outcome.REMARK,
+        "Storage Commitment": Outcome.PASSED,
     }
+
+
+def test_a_stow_service_is_looked_for_where_its_url_says():
+    """Host and port come from the URL; nothing is sent to it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/dicom-web/studies"
+        destination = Destination(name="cloud", url=url)
+        found = list(examine_destination(destination, Config(destinations=(destination,))))
+
+    assert [(finding.name, finding.outcome) for finding in found] == [
+        ("name", Outcome.PASSED),
+        ("connection", Outcome.PASSED),
+        ("STOW-RS", Outcome.REMARK),
+    ]
 
 
 def test_an_object_that_would_be_refused_is_named_before_it_is_sent():
