@@ -41,14 +41,18 @@ def _model() -> Iterator[Block]:
     yield Heading("4.1.1", "Application data flow")
     yield Listing(
         (
-            "Receiver AE: takes composite instances from ultrasound machines and PACS; Success means durable.",
-            "Sender AE: sends SR and SEG of an analysed study to each configured destination.",
+            "Receiver AE: takes composite instances from ultrasound machines and PACS; Success means durable. It "
+            "answers requests for Storage Commitment from durable data, on the same or a new association, and takes Modality "
+            "Performed Procedure Steps, which tell when a study is complete.",
+            "Sender AE: sends the objects of an analysed study to the configured destinations whose rules they meet, "
+            "by C-STORE or by STOW-RS (PS3.18).",
         )
     )
     yield Paragraph("Both use the AE title of receive.ae_title.")
     yield Heading("4.1.2", "Sequencing of real-world activities")
     yield Paragraph(
-        "A study is analysed when nothing new of it has arrived for study.quiet_period_s. An instance that comes later "
+        "A study is analysed when its performed procedure step is completed and all its instances are here, or when "
+        "nothing new of it has arrived for study.quiet_period_s. An instance that comes later "
         "makes a new revision, whose SR names its predecessor. Failed transmissions are repeated with growing waits "
         "until deliver.give_up_after_h is over."
     )

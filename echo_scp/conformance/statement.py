@@ -12,6 +12,12 @@ from echo_scp.conformance.objects import annexes
 from echo_scp.receive.offer import name_of, standard_offers
 from echo_scp.report.sop_classes import SOP_CLASSES
 
+_WORKFLOW = (  # SOP class, and whether we use it as SCU
+    ("1.2.840.10008.1.1", "Yes"),
+    ("1.2.840.10008.1.20.1", "Where destinations.commitment is set"),
+    ("1.2.840.10008.3.1.2.3.3", "No"),
+)
+
 
 def statement(config: Config) -> Document:
     """Return the statement of an installation with this configuration; no part of it is written by hand elsewhere."""
@@ -28,7 +34,7 @@ def _overview(config: Config) -> Iterator[Block]:
     if config.report.research_use:
         yield Paragraph("For research use. It is not a medical device; every result says so.")
     offers = standard_offers()
-    storage = sum(name_of(offer.sop_class_uid) != "Verification SOP Class" for offer in offers)
+    storage = sum(offer.sop_class_uid not in {uid for uid, _ in _WORKFLOW} for offer in offers)
     rows = [
         ("Transfer", f"{storage} standard storage SOP classes, and private ones (4.2.1.3)", "No", "Yes"),
         *(
@@ -36,7 +42,7 @@ def _overview(config: Config) -> Iterator[Block]:
             for uids in SOP_CLASSES.values()
             for uid in uids
         ),
-        ("Workflow", "Verification SOP Class (1.2.840.10008.1.1)", "Yes", "Yes"),
+        *(("Workflow", f"{name_of(uid)} ({uid})", user, "Yes") for uid, user in _WORKFLOW),
     ]
     yield Table(("service", "SOP classes", "user of service (SCU)", "provider of service (SCP)"), tuple(rows))
 
