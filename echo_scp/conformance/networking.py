@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from echo_scp.config import Config
 from echo_scp.conformance.blocks import Block, Heading, Listing, Paragraph, Table
@@ -42,8 +43,8 @@ def _model() -> Iterator[Block]:
     yield Listing(
         (
             "Receiver AE: takes composite instances from ultrasound machines and PACS; Success means durable. It "
-            "answers requests for Storage Commitment from durable data, on the same or a new association, and takes Modality "
-            "Performed Procedure Steps, which tell when a study is complete.",
+            "answers requests for Storage Commitment from durable data, on the same or a new association, and takes "
+            "Modality Performed Procedure Steps, which tell when a study is complete.",
             "Sender AE: sends the objects of an analysed study to the configured destinations whose rules they meet, "
             "by C-STORE or by STOW-RS (PS3.18).",
         )
@@ -112,9 +113,10 @@ def _sending(config: Config) -> Iterator[Block]:
     )
     yield Heading("4.2.2.2", "Proposed presentation contexts")
     rows = [("Verification SOP Class", "1.2.840.10008.1.1", "Implicit VR Little Endian and others", "SCU")]
-    for kind, uids in SOP_CLASSES.items():
-        syntaxes = f"that of the stored {kind}; Explicit and Implicit VR Little Endian"
-        rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in uids]
+    syntaxes = (
+        "that of the stored object; without compressed pixels Explicit and Implicit VR Little Endian too"
+    )
+    rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))]
     yield Table(("SOP class", "UID", "transfer syntaxes", "role"), tuple(rows))
     yield Heading("4.2.2.3", "Statuses of C-STORE")
     yield Paragraph(

@@ -17,6 +17,11 @@ _CONTENT = {
         "TID 1500 Imaging Measurement Report when a contour is drawn, else TID 5200 as text; preliminary, unverified; "
         "Predecessor Documents Sequence in a later revision"
     ),
+    "SR_COMPREHENSIVE": "what the SR says, as Comprehensive SR, for destinations that do not take Comprehensive 3D SR",
+    "SR_ECHO": "TID 5200 Echocardiography Procedure Report, for echo reporting systems",
+    "CINE": "the measured clip with the outlined LV and its volume curve burnt in",
+    "KO": "the frames of end-diastole and end-systole",
+    "PDF": "one page with the numbers and pictures",
     "SEG": "one object per measured clip, frame by frame on the multi-frame source; Segment Algorithm Type AUTOMATIC",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from echo_scp import __version__
 from echo_scp.config import Config
@@ -39,8 +40,7 @@ def _overview(config: Config) -> Iterator[Block]:
         ("Transfer", f"{storage} standard storage SOP classes, and private ones (4.2.1.3)", "No", "Yes"),
         *(
             ("Transfer", f"{name_of(uid)} ({uid})", "Yes" if config.destinations else "Not configured", "Yes")
-            for uids in SOP_CLASSES.values()
-            for uid in uids
+            for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))
         ),
         *(("Workflow", f"{name_of(uid)} ({uid})", user, "Yes") for uid, user in _WORKFLOW),
     ]

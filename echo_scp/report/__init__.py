@@ -1,6 +1,5 @@
 """Results as DICOM objects and as a picture; the same result always gives the same bytes."""
 
-from echo_scp.report.choice import Accepted, Offer, choose
 from echo_scp.report.cine import build_cine, draw_cine
 from echo_scp.report.files import ResultFile, encode, object_file, picture_file
 from echo_scp.report.key_objects import build_key_objects
@@ -13,8 +12,6 @@ from echo_scp.report.study_objects import study_objects
 from echo_scp.report.uids import derive_uid, input_fingerprint, result_uid
 
 __all__ = [
-    "Accepted",
-    "Offer",
     "PredecessorReference",
     "ResultFile",
     "build_cine",
@@ -23,7 +20,6 @@ __all__ = [
     "build_page",
     "build_seg",
     "build_sr",
-    "choose",
     "derive_uid",
     "draw_cine",
     "draw_summary",
