@@ -42,7 +42,7 @@ def echo_report(
     study: StudyAnalysis, observer: ObservationContext, summary: ContainerContentItem
 ) -> ContainerContentItem:
     """Return the root of the report: who observed, the patient's size, findings by site, and the `summary` in words."""
-    report = ContainerContentItem(codes.ADULT_ECHO_REPORT, template_id="5200")
+    report = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5200")
     content: list[ContentItem] = [
         *LanguageOfContentItemAndDescendants(CodedConcept.from_code(codes.ENGLISH)),
         *observer,
@@ -149,7 +149,10 @@ def _findings(site: Code, groups: Iterable[Sequence[Number]]) -> ContainerConten
 
 
 def _container(name: Code, content: Iterable[ContentItem]) -> ContainerContentItem:
-    container = ContainerContentItem(name, relationship_type=RelationshipTypeValues.CONTAINS)
+    # Separate, else viewers run the values together without their names (PS3.3 C.17.3.2.4.3).
+    container = ContainerContentItem(
+        name, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
+    )
     container.ContentSequence = ContentSequence(list(content))
     return container
 

@@ -173,7 +173,9 @@ def _echo_report(study: StudyAnalysis, config: ReportConfig) -> Dataset:
 
 
 def _section(concept: Code, sentences: Iterable[_Sentence]) -> ContainerContentItem:
-    section = ContainerContentItem(concept, relationship_type=RelationshipTypeValues.CONTAINS)
+    section = ContainerContentItem(
+        concept, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
+    )
     section.ContentSequence = ContentSequence(
         [
             TextContentItem(sentence.concept, sentence.text, relationship_type=RelationshipTypeValues.CONTAINS)
