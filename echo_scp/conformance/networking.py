@@ -113,9 +113,7 @@ def _sending(config: Config) -> Iterator[Block]:
     )
     yield Heading("4.2.2.2", "Proposed presentation contexts")
     rows = [("Verification SOP Class", "1.2.840.10008.1.1", "Implicit VR Little Endian and others", "SCU")]
-    syntaxes = (
-        "that of the stored object; without compressed pixels Explicit and Implicit VR Little Endian too"
-    )
+    syntaxes = "that of the stored object; without compressed pixels Explicit and Implicit VR Little Endian too"
     rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))]
     yield Table(("SOP class", "UID", "transfer syntaxes", "role"), tuple(rows))
     yield Heading("4.2.2.3", "Statuses of C-STORE")
