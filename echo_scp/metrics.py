@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from echo_scp.errors import GpuFault
-from echo_scp.model import Reason
+from echo_scp.reasons import Reason
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 

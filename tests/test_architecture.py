@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "echo_scp"
 
 # Lowest first; a part may import parts of lower layers and, in the same layer, only itself.
 LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"reasons"}),
     frozenset({"model"}),
     frozenset({"errors"}),
     frozenset({"config", "metrics", "logs", "notify"}),

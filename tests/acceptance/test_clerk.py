@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from echo_scp import clerk as clerk_module
+from echo_scp.audit import AuditTrail
 from echo_scp.clerk import Clerk, Reporter
 from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
 from echo_scp.completeness import StepState
@@ -116,11 +117,12 @@ class Site:
     def seconds_until_complete(self) -> float:
         """Return how long the study's job would wait; 0 when it would analyse."""
         queue = FakeQueue()
-        work = Work(self.config, self.database, queue, self.spool, FakePipeline())
-        try:
-            work.analyse_study(self.study)
-        except CompleteError:
-            return 0.0
+        with AuditTrail(self.config.audit, self.config.audit_file, "ECHO_SCP") as audit:
+            work = Work(self.config, self.database, queue, self.spool, FakePipeline(), audit=audit)
+            try:
+                work.analyse_study(self.study)
+            except CompleteError:
+                return 0.0
         return queue.waits_s[0]
 
     def _report(self, answer: CommitmentAnswer, host: str, port: int, _timeout_s: float) -> bool:
