@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from echo_scp.decode import tags
-from echo_scp.decode.bounds import read_header
+from echo_scp.decode.bounds import HeaderTooLongError, read_header
 from echo_scp.decode.quiet import quiet
 from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.model import Instance, Reason
@@ -57,6 +57,8 @@ def _parse(path: Path) -> Dataset:
         return read_header(path, force=_begins_like_a_data_set(path))
     except InvalidDicomError as error:
         raise UnindexableFileError(path, "not a DICOM file") from error
+    except HeaderTooLongError as error:
+        raise UnindexableFileError(path, str(error)) from error
     except _PARSE_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:  # the system's; pydicom's own carry no number
             raise InstanceError(Reason.UNDECODABLE, f"{path.name} cannot be read: {error.strerror}") from error
