@@ -272,7 +272,7 @@ def examine(node: Node, sender: Sender, pacs: Pacs) -> dict[str, object]:
     stored = {str(uid): str(path) for uid, path in node.rows("SELECT sop_instance_uid, path FROM instance")}
     lost = [uid for uid, digest in sender.acknowledged.items() if not _is_kept(stored.get(uid), digest)]
     states = {str(uid): str(state) for uid, state in node.rows("SELECT study_instance_uid, state FROM study")}
-    expected = {str(uid) for (uid,) in node.rows("SELECT sop_instance_uid FROM result_object")}
+    expected = {str(uid) for (uid,) in node.rows("SELECT DISTINCT sop_instance_uid FROM delivery")}
     conflicting = node.rows("SELECT count(*) FROM instance WHERE conflicting")[0][0]
     # One revision per set of inputs: instances that came after the quiet period make another, which is no duplicate.
     doubled = node.rows(
