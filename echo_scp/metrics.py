@@ -83,14 +83,14 @@ class Histogram:
 
 INSTANCES_RECEIVED = Counter(
     "echo_scp_instances_received_total",
-    "C-STORE requests by outcome: stored, refused (the disk cannot take it), failed.",
+    "C-STORE requests by outcome; refused: the disk cannot take it.",
     ("outcome",),
     (("stored",), ("refused",), ("failed",)),
 )
 RECEIVED_BYTES = Counter("echo_scp_received_bytes_total", "Data set bytes stored.")
 ASSOCIATIONS = Counter(
     "echo_scp_associations_total",
-    "Incoming associations by what happened to them: accepted, rejected, released, aborted.",
+    "Incoming associations by what happened to them.",
     ("outcome",),
     (("accepted",), ("rejected",), ("released",), ("aborted",)),
 )
@@ -100,10 +100,10 @@ COMMITTED_INSTANCES = Counter(
     ("outcome",),
 )
 SPOOL_BACKLOG = Gauge("echo_scp_spool_backlog_files", "Acknowledged instances that are not indexed yet.")
-STUDIES = Gauge("echo_scp_studies", "Studies by state.", ("state",))
+STUDIES = Gauge("echo_scp_studies", "Studies by state: receiving, analysing, reported, failed.", ("state",))
 STAGE_DURATION = Histogram(
     "echo_scp_stage_duration_seconds",
-    "Duration of one run of a stage.",
+    "Duration of one run of a stage of the analysis.",
     (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
     ("stage",),
     tuple(
@@ -113,7 +113,7 @@ STAGE_DURATION = Histogram(
 )
 CLIPS = Counter(
     "echo_scp_clips_total",
-    "Analysed instances by outcome (measured, not_assessed) and the reason why there is no number.",
+    "Analysed instances by outcome and the reason why there is no number.",
     ("outcome", "reason"),
     (("measured", ""), *(("not_assessed", reason) for reason in Reason)),
 )
@@ -129,14 +129,16 @@ COMMITMENTS = Counter(
 )
 DELIVERIES_WAITING = Gauge("echo_scp_deliveries_waiting", "Objects that wait to be sent.", ("destination",))
 DELIVERY_AGE = Gauge(
-    "echo_scp_delivery_oldest_age_seconds", "Age of the object that has waited longest.", ("destination",)
+    "echo_scp_delivery_oldest_age_seconds",
+    "Age of the object that has waited longest; alert on hours.",
+    ("destination",),
 )
 DELIVERY_ATTEMPTS = Gauge(
     "echo_scp_delivery_attempts_max", "Attempts of the waiting object that was tried most often.", ("destination",)
 )
 DESTINATION_RESTING = Gauge(
     "echo_scp_destination_resting",
-    "1 while a destination that could not be reached is left alone, else 0.",
+    "1 while a destination that could not be reached is left alone (the circuit breaker is open), else 0.",
     ("destination",),
 )
 PURGED_STUDIES = Counter(
@@ -144,15 +146,16 @@ PURGED_STUDIES = Counter(
 )
 DELIVERY_LATENCY = Histogram(
     "echo_scp_delivery_latency_seconds",
-    "From the last instance of a study that a result is made of to that result at its destination.",
+    "From the last instance of a study that a result is made of to that result at its destination; the quiet period "
+    "is in it, and so is the time that a destination was away.",
     (5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1800, 3600, 21600, 86400),
     ("destination",),
 )
-QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue.", ("queue",))
+QUEUE_DEPTH = Gauge("echo_scp_queue_jobs", "Jobs that wait, by queue (analyse).", ("queue",))
 QUEUE_AGE = Gauge("echo_scp_queue_oldest_job_age_seconds", "Age of the oldest job that is due, by queue.", ("queue",))
 ENGINE_FALLBACKS = Counter(
     "echo_scp_engine_fallbacks_total",
-    "Engines that run on the CPU because the graphics processor could not, by the task and why.",
+    "Engines that run on the CPU because the graphics processor could not, by the task and why; alert on any increase.",
     ("task", "fault"),
     tuple((task, fault) for task in ("view", "segmentation") for fault in GpuFault),
 )
