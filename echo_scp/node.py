@@ -33,6 +33,7 @@ from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import ConfigurationError, DatabaseUnavailableError, EchoScpError, StorageError
 from echo_scp.index import Indexer, IndexerThread
 from echo_scp.inference.catalogue import load_engines
+from echo_scp.inquiry import ask_for_analysis
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.notify import notify, watchdog
 from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
@@ -177,7 +178,7 @@ def _analyse(config: Config, stack: ExitStack, url: str) -> WorkerProcess:
 def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: dict[str, Callable[[], bool]]) -> int:
     """Serve pages, metrics and health; return the port."""
     database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
-    page = PageParts(config, database, partial(retry_delivery, database))
+    page = PageParts(config, database, partial(retry_delivery, database), partial(ask_for_analysis, database))
     refresh = partial(_refresh, database, spool, config.destinations)
     with _bound(config.web.address, config.web.port):
         web = WebThread(WebApp(refresh, {"database": database.ping, **checks}, page), config.web)

@@ -1,8 +1,8 @@
-"""The pages: the list of studies, a study, its cines, logging in and out, sending a result again."""
+"""The pages: the list of studies, a study, its cines, logging in and out, sending and analysing again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -31,16 +31,18 @@ from echo_scp.web.study import read_study, seg_of
 STATIC = Path(__file__).parent / "static"
 Retry = Callable[[str, str, str], bool]  # (Study Instance UID, SOP Instance UID, destination) -> was there one
 Show = Callable[[Request, Visitor], Response]
+Act = Callable[[Request, dict[str, str], Visitor], Response]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PageParts:
-    """What the pages are made of; `retry` has a result sent again."""
+    """What the pages are made of; `retry` has a result sent again, `reanalyse` a study (by UID) analysed again."""
 
     config: Config
     database: Database
     retry: Retry
+    reanalyse: Callable[[str], bool]
 
 
 class Pages:
@@ -60,7 +62,8 @@ class Pages:
             Route("/studies", self._guarded(self._studies)),
             Route("/studies/{uid}", self._guarded(self._study)),
             Route("/studies/{uid}/clips/{sop}/cine", self._guarded(self._cine)),
-            Route("/studies/{uid}/retry", self._retry, methods=["POST"]),
+            Route("/studies/{uid}/retry", self._form(self._retry), methods=["POST"]),
+            Route("/studies/{uid}/reanalyse", self._form(self._reanalyse), methods=["POST"]),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -105,8 +108,8 @@ class Pages:
             raise HTTPException(404, "There is no study of this UID.")
         if revision is not None and study.revision is None:
             raise HTTPException(404, f"The study has no revision {revision}.")
-        retried = request.query_params.get("retried", "")
-        return self._page("study.html", visitor, study=study, retried=retried, cines=self._parts.config.web.cine_mb > 0)
+        done = {name: name in request.query_params for name in ("retried", "reanalysed")}
+        return self._page("study.html", visitor, study=study, cines=self._parts.config.web.cine_mb > 0, **done)
 
     def _cine(self, request: Request, visitor: Visitor) -> Response:
         uid, sop = _plain(request.path_params["uid"]), _plain(request.path_params["sop"])
@@ -123,20 +126,35 @@ class Pages:
             return Response("busy", 503, {"Retry-After": "5"}, media_type="text/plain")
         return Response(content, media_type="application/octet-stream")
 
-    async def _retry(self, request: Request) -> Response:
-        require_own_origin(request)
-        form = await read_form(request)
-        return await run_in_threadpool(self._retry_delivery, request, form)
+    def _form(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a form of ours; its action runs in a thread."""
 
-    def _retry_delivery(self, request: Request, form: dict[str, str]) -> Response:
-        visitor = self._guard.visitor(request)
-        require_token(form, visitor)
+        async def endpoint(request: Request) -> Response:
+            require_own_origin(request)
+            form = await read_form(request)
+            return await run_in_threadpool(checked, request, form)
+
+        def checked(request: Request, form: dict[str, str]) -> Response:
+            visitor = self._guard.visitor(request)
+            require_token(form, visitor)
+            return act(request, form, visitor)
+
+        return endpoint
+
+    def _retry(self, request: Request, form: dict[str, str], visitor: Visitor) -> Response:
         uid, sop = _plain(request.path_params["uid"]), _plain(form.get("sop_instance_uid", ""))
         destination = _plain(form.get("destination", ""))
         if not self._parts.retry(uid, sop, destination):
             raise HTTPException(404, "There is nothing to send again.")
         log.info("page.delivery_retried", sop_instance_uid=sop, destination=destination, user=visitor.name)
         return RedirectResponse(f"/studies/{quote(uid)}?retried=1#deliveries", 303)
+
+    def _reanalyse(self, request: Request, form: dict[str, str], visitor: Visitor) -> Response:
+        uid = _plain(request.path_params["uid"])
+        if not self._parts.reanalyse(uid):
+            raise HTTPException(404, "There is no study of this UID.")
+        log.info("page.study_reanalysed", study_instance_uid=uid, user=visitor.name)
+        return RedirectResponse(f"/studies/{quote(uid)}?reanalysed=1", 303)
 
     async def _login(self, request: Request) -> Response:
         if self._guard.users is None:

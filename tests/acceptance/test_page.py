@@ -280,6 +280,10 @@ def test_a_form_of_another_site_changes_nothing(site, page):
     assert post(target, fields, Origin=site.address) == 401
     assert post(target, fields | {"destination": "x"}, Cookie=cookie, Origin=site.address) == 404
     assert post(target, {"form_token": "x" * 20000}, Cookie=cookie, Origin=site.address) == 413
+    token = {"form_token": fields["form_token"]}
+    assert post(f"{site.study}/reanalyse", token, Cookie=cookie, Origin="http://evil.example") == 403
+    assert post(f"{site.study}/reanalyse", {}, Cookie=cookie, Origin=site.address) == 403
+    assert post(f"{site.address}/studies/1.2.3/reanalyse", token, Cookie=cookie, Origin=site.address) == 404
 
 
 def test_a_result_is_sent_again_at_a_click(site, page):
@@ -295,6 +299,19 @@ def test_a_result_is_sent_again_at_a_click(site, page):
     open_study(page, site)
     expect(page.get_by_role("button", name="Send SR")).to_have_count(0)
     expect(page.get_by_role("button", name="Send SEG")).to_have_count(1)
+
+
+def test_a_study_is_analysed_again_at_a_click(site, page):
+    """A study that was given up ends reported; while it waits the page offers no second click."""
+    site.node.rows("UPDATE study SET state = 'failed', failure = 'planted' RETURNING state")
+    open_study(page, site)
+    page.get_by_role("button", name="Analyse again").click()
+    expect(page.get_by_text("It will be analysed again")).to_be_visible()
+    expect(page.get_by_role("button", name="Analyse again")).to_have_count(0)
+
+    wait_for(lambda: site.node.rows("SELECT state FROM study") == [("reported",)])
+    open_study(page, site)
+    expect(page.get_by_role("button", name="Analyse again")).to_be_visible()
 
 
 def test_failed_logins_have_to_wait(site, browser):

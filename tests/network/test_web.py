@@ -25,7 +25,7 @@ from echo_scp.web.pages import PageParts
 def serving(database: Database, **changes: object) -> Iterator[int]:
     """Serve monitor and page of a node without anything behind them; yield the port."""
     web = WebConfig(port=0, **changes)
-    page = PageParts(Config(web=web), database, lambda uid, sop, destination: False)
+    page = PageParts(Config(web=web), database, lambda uid, sop, destination: False, lambda uid: False)
     thread = WebThread(WebApp(lambda: None, {"database": database.ping}, page), web)
     thread.start()
     try:
