@@ -108,8 +108,14 @@ class Pages:
             raise HTTPException(404, "There is no study of this UID.")
         if revision is not None and study.revision is None:
             raise HTTPException(404, f"The study has no revision {revision}.")
-        done = {name: name in request.query_params for name in ("retried", "reanalysed")}
-        return self._page("study.html", visitor, study=study, cines=self._parts.config.web.cine_mb > 0, **done)
+        return self._page(
+            "study.html",
+            visitor,
+            study=study,
+            cines=self._parts.config.web.cine_mb > 0,
+            retried="retried" in request.query_params,
+            reanalysed="reanalysed" in request.query_params,
+        )
 
     def _cine(self, request: Request, visitor: Visitor) -> Response:
         uid, sop = _plain(request.path_params["uid"]), _plain(request.path_params["sop"])
