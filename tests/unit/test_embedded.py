@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from echo_scp.database.embedded import forget_dead_server, running_server
-from echo_scp.errors import DatabaseUnavailableError
+from echo_scp.database.embedded import embedded_server, forget_dead_server, running_server
+from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
 
 
 @pytest.mark.parametrize("number", [os.getpid(), 2**22 + 1], ids=["a stranger's", "nobody's"])
@@ -35,6 +35,23 @@ def test_a_server_that_runs_on_the_folder_is_kept(tmp_path):
         assert (tmp_path / "postmaster.pid").exists()
         assert server.stdin is not None
         server.stdin.write(b"\n")
+
+
+@pytest.mark.parametrize("name", ["echo data", "a&b", "it's"])
+def test_a_folder_that_a_shell_would_split_is_refused_by_name(tmp_path, name):
+    """PostgreSQL's own message would be of an argument that nobody gave."""
+    with (
+        pytest.raises(ConfigurationError, match=r"data_folder .* choose another folder"),
+        embedded_server(tmp_path / name),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_letters_of_any_language_may_be_in_the_folder(tmp_path):
+    """Only what the shell would read is refused."""
+    with embedded_server(tmp_path / "données-données" / "postgresql") as url:
+        assert running_server(tmp_path / "données-données" / "postgresql") == url
 
 
 def test_without_a_running_node_there_is_no_server_to_ask(tmp_path):
