@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -186,10 +187,17 @@ class Reporter:
         return None
 
 
-class ClerkThread:
-    """Has a Clerk or a Reporter work, again and again: a thread each, for who reports waits for machines."""
+class Works(Protocol):
+    """A Clerk, or who else takes up notes."""
 
-    def __init__(self, clerk: Clerk | Reporter) -> None:
+    def work(self, now: float) -> None:
+        """Do all that can be done now (seconds since 1970)."""
+
+
+class ClerkThread:
+    """Has a Clerk or the like work, again and again: a thread each, for who reports waits for machines."""
+
+    def __init__(self, clerk: Works) -> None:
         self._clerk = clerk
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=type(clerk).__name__.lower(), daemon=True)

@@ -2,6 +2,7 @@
 
 A receiver writes a request before it says Success to the N-ACTION; the node answers it from the tables; the answer
 lies there until a peer confirmed its N-EVENT-REPORT. Who sends it holds a lock on it, which ends with its process.
+Reports of archives on what they took from us lie there too, until the outbox has taken them up.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import BinaryIO
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from echo_scp.deliver import CommitmentReport
 from echo_scp.errors import StorageError
 from echo_scp.spool import Spool
 
@@ -73,7 +75,17 @@ class CommitmentAnswer:
         return tuple(reference for reference in self.request.references if reference not in failed)
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveReport:
+    """What an archive told, on an association of its own, of objects that it was asked about."""
+
+    transaction_uid: str
+    calling_ae_title: str
+    report: CommitmentReport
+
+
 _REQUEST = TypeAdapter(CommitmentRequest)
+_REPORT = TypeAdapter(ArchiveReport)
 _ANSWER = TypeAdapter(CommitmentAnswer)
 
 
@@ -104,8 +116,7 @@ class CommitmentDesk:
 
     def ask(self, request: CommitmentRequest) -> None:
         """Keep a request durably. Raises StorageError, also when too many wait."""
-        if sum(1 for _ in self._folder.iterdir()) >= MAXIMUM_PENDING:
-            raise StorageError(f"{MAXIMUM_PENDING} requests for storage commitment wait")
+        self._require_room()
         self._spool.write_note(self._folder / f"{request.name}.request", _REQUEST.dump_json(request))
 
     def requests(self) -> Iterator[CommitmentRequest]:
@@ -125,6 +136,24 @@ class CommitmentDesk:
     def answered(self) -> tuple[str, ...]:
         """Return the names of answers that no peer has confirmed."""
         return tuple(path.stem for path in self._folder.glob("*.answer"))
+
+    def keep_report(self, report: ArchiveReport) -> None:
+        """Keep what an archive told, durably. Raises StorageError, also when too much waits."""
+        self._require_room()
+        content = _REPORT.dump_json(report)
+        self._spool.write_note(self._folder / f"{hashlib.sha256(content).hexdigest()[:32]}.report", content)
+
+    def reports(self) -> Iterator[tuple[Path, ArchiveReport]]:
+        """Return what archives told, the oldest first, with the file to remove when it is taken up."""
+        for path in sorted(self._folder.glob("*.report"), key=lambda path: path.stat().st_mtime_ns):
+            try:
+                yield path, _REPORT.validate_json(path.read_bytes())
+            except (OSError, ValidationError) as error:
+                log.error("commitment.unreadable", path=str(path), detail=type(error).__name__)
+
+    def _require_room(self) -> None:
+        if sum(1 for _ in self._folder.iterdir()) >= MAXIMUM_PENDING:
+            raise StorageError(f"{MAXIMUM_PENDING} notes of storage commitment wait")
 
     def take(self, name: str) -> Taken | None:
         """Return an answer to send; None when there is none, or somebody else is sending it."""

@@ -34,11 +34,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"kept", "schedule", "completeness"}),
     frozenset({"commitment", "procedure_step"}),
-    frozenset({"pipeline", "imports", "outbox"}),
+    frozenset({"pipeline", "imports", "outbox", "inquiry"}),
     frozenset({"receive", "jobs", "index", "clerk", "folder", "web", "retention"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
-    frozenset({"tables", "progress", "doctor", "inquiry", "conformance"}),
+    frozenset({"tables", "progress", "doctor", "conformance"}),
     frozenset({"demo", "commands"}),
     frozenset({"cli"}),
 )

@@ -9,6 +9,7 @@ from echo_scp.config import Config
 from echo_scp.conformance.blocks import Block, Heading, Listing, Paragraph, Table
 from echo_scp.conformance.parameters import destination_rows, parameter_rows
 from echo_scp.receive.offer import known_transfer_syntaxes, name_of, standard_offers
+from echo_scp.receive.policy import STORAGE_COMMITMENT
 from echo_scp.report.sop_classes import SOP_CLASSES
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -115,7 +116,13 @@ def _sending(config: Config) -> Iterator[Block]:
     rows = [("Verification SOP Class", "1.2.840.10008.1.1", "Implicit VR Little Endian and others", "SCU")]
     syntaxes = "that of the stored object; without compressed pixels Explicit and Implicit VR Little Endian too"
     rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))]
+    rows += [(name_of(STORAGE_COMMITMENT), STORAGE_COMMITMENT, "Implicit VR Little Endian and others", "SCU")]
     yield Table(("SOP class", "UID", "transfer syntaxes", "role"), tuple(rows))
+    yield Paragraph(
+        "Storage Commitment is asked of destinations with commitment = true. The report is taken on the association "
+        "that asked for up to 10 s, and at any time by the Receiver AE on an association of the destination's, which "
+        "may propose the role of SCP for itself (SCP/SCU Role Selection)."
+    )
     yield Heading("4.2.2.3", "Statuses of C-STORE")
     yield Paragraph(
         "Success, or a warning (0xBxxx, 0x0107, 0x0116), counts as delivered; the warning is kept. Any other status, "

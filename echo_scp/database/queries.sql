@@ -253,21 +253,35 @@ WHERE d.destination = %(destination)s AND d.state = 'delivered'
     AND (d.next_attempt_at <= now() OR d.next_attempt_at > now() + %(longest_wait)s)
 ORDER BY d.number LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED;
 
+-- name: note_commitment_request
+INSERT INTO commitment_request (transaction_uid, destination) VALUES (%(transaction_uid)s, %(destination)s);
+
+-- name: commitment_request
+SELECT destination FROM commitment_request WHERE transaction_uid = %(transaction_uid)s;
+
+-- name: forget_commitment_requests
+DELETE FROM commitment_request WHERE asked_at < now() - make_interval(secs => %(kept_s)s);
+
 -- name: delivery_committed
 UPDATE delivery SET state = 'committed', committed_at = clock_timestamp(), detail = ''
-WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
+WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s AND state = 'delivered'
+RETURNING sop_instance_uid;
 
 -- name: commitment_failed
 UPDATE delivery SET
-    state = 'waiting', detail = %(detail)s, failure_count = failure_count + 1,
+    state = 'waiting', detail = %(detail)s,
     next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
-WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s;
+WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s AND state = 'delivered'
+RETURNING sop_instance_uid;
+
+-- name: commitment_asked
+UPDATE delivery SET
+    failure_count = failure_count + 1, next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
 
 -- name: commitment_unanswered
-UPDATE delivery SET
-    detail = %(detail)s, failure_count = failure_count + 1,
-    next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
-WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
+UPDATE delivery SET detail = %(detail)s, next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s AND state = 'delivered';
 
 -- name: waiting_by_destination
 SELECT destination, count(*), greatest(0, extract(epoch FROM now() - min(created_at)))::double precision,

@@ -1,6 +1,6 @@
 """Results to those who want them: by C-STORE or STOW-RS, one object at a time, each answer judged."""
 
-from echo_scp.deliver.commitment import CommitmentReport, Reference, request_commitment
+from echo_scp.deliver.commitment import CommitmentReport, Reference, read_report, request_commitment
 from echo_scp.deliver.dimse import accepted_sop_classes, echo, send
 from echo_scp.deliver.outcome import DeliveryOutcome, Sender
 from echo_scp.deliver.rules import StudyFacts, study_facts, wants
@@ -15,6 +15,7 @@ __all__ = [
     "accepted_sop_classes",
     "echo",
     "open_sender",
+    "read_report",
     "request_commitment",
     "send",
     "study_facts",

@@ -21,6 +21,7 @@ from echo_scp.errors import DestinationRefusedError, DestinationUnreachableError
 _PUSH_MODEL = UID("1.2.840.10008.1.20.1")
 _PUSH_MODEL_INSTANCE = UID("1.2.840.10008.1.20.1.1")
 _REQUEST = 1  # Action Type ID (PS3.4 J.3.2.1)
+_SAME_ASSOCIATION_S = 10.0  # an archive that takes longer reports on an association of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ def request_commitment(
     transaction_uid: str,
     references: Iterable[Reference],
 ) -> CommitmentReport | None:
-    """Request commitment and wait `timeout_s` for the report on the same association; None when none came.
+    """Request commitment and wait a while for the report on the same association; None when none came.
 
+    `timeout_s` is for each answer. The report may then come on an association of the destination's (PS3.4 J.3.3).
     Raises DestinationUnreachableError, DestinationRefusedError or ObjectNotSupportedError (no such service there).
     """
     reports: queue.SimpleQueue[Dataset] = queue.SimpleQueue()
@@ -63,10 +65,10 @@ def request_commitment(
             _PUSH_MODEL_INSTANCE,
         )
         _require_success(destination, status)
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + min(timeout_s, _SAME_ASSOCIATION_S)
         while association.is_established and (left_s := deadline - time.monotonic()) > 0:
             try:
-                return _read(reports.get(timeout=min(left_s, 0.2)))
+                return read_report(reports.get(timeout=min(left_s, 0.2)))
             except queue.Empty:
                 continue
     return None
@@ -99,7 +101,8 @@ def _on_report(event: Event, transaction_uid: str, reports: queue.SimpleQueue[Da
     return SUCCESS, None
 
 
-def _read(information: Dataset) -> CommitmentReport:
+def read_report(information: Dataset) -> CommitmentReport:
+    """Return what the Event Information of an N-EVENT-REPORT says (PS3.4 Table J.3-4)."""
     committed = frozenset(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ())
     failed = tuple(
         (str(item.ReferencedSOPInstanceUID), int(item.get("FailureReason") or 0))

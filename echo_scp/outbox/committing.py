@@ -16,6 +16,8 @@ from echo_scp.metrics import COMMITMENTS
 from echo_scp.outbox.queue import retry_wait_s
 
 _ASKED = 500  # objects in one request
+_REPORTS_AWAITED_S = 30 * 86400.0
+_ASKING_TIMEOUTS = 4  # to connect, to associate, to be answered, and the report
 
 log = structlog.get_logger(__name__)
 
@@ -33,48 +35,79 @@ class Committing:
         """Ask the destination whether it answers for what it took; return False when there was nothing to ask."""
         if not self._destination.commitment:
             return False
-        with self._database.transaction() as transaction:
-            longest_wait = timedelta(seconds=self._settings.maximum_retry_s + self._settings.timeout_s)
-            rows = transaction.rows(
-                "take_uncommitted", destination=self._destination.name, longest_wait=longest_wait, limit=_ASKED
-            )
-            if rows:
-                self._ask(transaction, cast("list[tuple[str, str, int]]", rows))
-        return bool(rows)
+        transaction_uid = str(generate_uid(prefix=None))
+        references, wait_s = self._take(transaction_uid)
+        if references:
+            self._ask(transaction_uid, references, wait_s)
+        return bool(references)
 
-    def _ask(self, transaction: Transaction, rows: list[tuple[str, str, int]]) -> None:
-        references = [Reference(sop_class_uid, uid) for uid, sop_class_uid, _ in rows]
-        timeout_s, transaction_uid = self._settings.timeout_s, str(generate_uid(prefix=None))
+    def _take(self, transaction_uid: str) -> tuple[list[Reference], float]:
+        """Return what is to be asked, ours for as long as asking takes, and how long it then rests without an answer.
+
+        The request is in the tables before it is made: its report may come to another process at once.
+        """
+        with self._database.transaction() as transaction:
+            asking_s = _ASKING_TIMEOUTS * self._settings.timeout_s
+            taken = transaction.rows(
+                "take_uncommitted",
+                destination=self._destination.name,
+                longest_wait=timedelta(seconds=self._settings.maximum_retry_s + 2 * asking_s),
+                limit=_ASKED,
+            )
+            rows = cast("list[tuple[str, str, int]]", taken)
+            if not rows:
+                return [], 0.0
+            attempt = 1 + max(failure_count for _, _, failure_count in rows)
+            wait_s = retry_wait_s(self._settings.first_retry_s, self._settings.maximum_retry_s, attempt)
+            self._execute(transaction, "note_commitment_request", transaction_uid=transaction_uid)
+            transaction.execute("forget_commitment_requests", kept_s=_REPORTS_AWAITED_S)
+            self._execute(
+                transaction,
+                "commitment_asked",
+                sop_instance_uids=[uid for uid, _, _ in rows],
+                wait_s=wait_s + asking_s,
+            )
+        return [Reference(sop_class_uid, uid) for uid, sop_class_uid, _ in rows], wait_s
+
+    def _ask(self, transaction_uid: str, references: list[Reference], wait_s: float) -> None:
         try:
             report = request_commitment(
-                self._destination, self._calling_ae_title, timeout_s, transaction_uid, references
+                self._destination, self._calling_ae_title, self._settings.timeout_s, transaction_uid, references
             )
             detail = "" if report else "no report of Storage Commitment came"
         except DeliveryError as error:
             report, detail = None, error.detail
-        attempt = 1 + max(failure_count for _, _, failure_count in rows)
-        wait_s = retry_wait_s(self._settings.first_retry_s, self._settings.maximum_retry_s, attempt)
-        self._record_commitment(transaction, report or CommitmentReport(frozenset(), ()), wait_s)
         told = set() if report is None else report.committed | {uid for uid, _ in report.failed}
-        unanswered = [uid for uid, _, _ in rows if uid not in told]
+        unanswered = [each.sop_instance_uid for each in references if each.sop_instance_uid not in told]
+        with self._database.transaction() as transaction:
+            if report is not None:
+                record_report(transaction, self._destination.name, report, wait_s)
+            if unanswered:
+                self._execute(
+                    transaction, "commitment_unanswered", sop_instance_uids=unanswered, detail=detail, wait_s=wait_s
+                )
         if unanswered:
-            self._execute(
-                transaction, "commitment_unanswered", sop_instance_uids=unanswered, detail=detail, wait_s=wait_s
-            )
             COMMITMENTS.add(len(unanswered), destination=self._destination.name, outcome="unanswered")
             log.warning("commitment.unanswered", destination=self._destination.name, detail=detail)
 
-    def _record_commitment(self, transaction: Transaction, report: CommitmentReport, wait_s: float) -> None:
-        """Keep what was answered; what the destination does not have (any more) is sent again, as the same object."""
-        if report.committed:
-            self._execute(transaction, "delivery_committed", sop_instance_uids=list(report.committed))
-            COMMITMENTS.add(len(report.committed), destination=self._destination.name, outcome="committed")
-            log.info("commitment.given", destination=self._destination.name, objects=len(report.committed))
-        for uid, reason in report.failed:
-            detail = f"Storage Commitment failed with reason 0x{reason:04X}"
-            self._execute(transaction, "commitment_failed", sop_instance_uid=uid, detail=detail, wait_s=wait_s)
-            COMMITMENTS.add(destination=self._destination.name, outcome="failed")
-            log.warning("commitment.failed", destination=self._destination.name, sop_instance_uid=uid, detail=detail)
-
     def _execute(self, transaction: Transaction, name: str, **parameters: object) -> None:
         transaction.execute(name, destination=self._destination.name, **parameters)
+
+
+def record_report(transaction: Transaction, destination: str, report: CommitmentReport, wait_s: float) -> None:
+    """Keep what was answered; what the destination does not have (any more) is sent again, as the same object.
+
+    Only of what counts as delivered: an older report changes nothing of an object that is on its way again.
+    """
+    committed = transaction.rows(
+        "delivery_committed", destination=destination, sop_instance_uids=sorted(report.committed)
+    )
+    if committed:
+        COMMITMENTS.add(len(committed), destination=destination, outcome="committed")
+        log.info("commitment.given", destination=destination, objects=len(committed))
+    for uid, reason in report.failed:
+        detail = f"Storage Commitment failed with reason 0x{reason:04X}"
+        parameters = {"sop_instance_uid": uid, "detail": detail, "wait_s": wait_s}
+        if transaction.rows("commitment_failed", destination=destination, **parameters):
+            COMMITMENTS.add(destination=destination, outcome="failed")
+            log.warning("commitment.failed", destination=destination, sop_instance_uid=uid, detail=detail)

@@ -12,12 +12,13 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 
-from echo_scp.commitment import CommitmentAnswer, CommitmentRequest, Reference
+from echo_scp.commitment import ArchiveReport, CommitmentAnswer, CommitmentRequest, Reference
 from echo_scp.completeness import StepState
+from echo_scp.deliver import read_report
 from echo_scp.procedure_step import ProcedureStep, StepChange
 from echo_scp.receive.status import Status
 
-_ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID (PS3.4 J.3.3)
+EVENT_TYPES = _ALL_COMMITTED, _FAILURES_EXIST = 1, 2  # Event Type ID (PS3.4 J.3.3)
 
 
 class NoteError(Exception):
@@ -48,6 +49,18 @@ def commitment_request(ds: Dataset, calling: str, called: str, now: float) -> Co
     if not transaction_uid or not references or not all(each.sop_instance_uid for each in references):
         raise NoteError(Status.MISSING_ATTRIBUTE, "Transaction UID or Referenced SOP Sequence is missing")
     return CommitmentRequest(transaction_uid, calling, called, references, now)
+
+
+def archive_report(ds: Dataset, calling: str) -> ArchiveReport:
+    """Return what the Event Information of an archive's N-EVENT-REPORT tells. Raises NoteError."""
+    transaction_uid = _text(ds, "TransactionUID")
+    try:
+        report = read_report(ds)
+    except Exception as error:  # the border to pydicom, as in _value
+        raise NoteError(Status.PROCESSING_FAILURE, type(error).__name__) from error
+    if not transaction_uid or not (report.committed or report.failed):
+        raise NoteError(Status.MISSING_ATTRIBUTE, "Transaction UID or the sequences of instances are missing")
+    return ArchiveReport(transaction_uid, calling, report)
 
 
 def event_report(answer: CommitmentAnswer) -> tuple[int, Dataset]:

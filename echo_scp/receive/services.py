@@ -62,6 +62,7 @@ class Services:
             N_ACTION: self._commit,
             N_CREATE: self._create_step,
             N_SET: self._set_step,
+            N_EVENT_REPORT: self._take_report,
         }
 
     @property
@@ -149,6 +150,28 @@ class Services:
         if len(self._awaited) < _MAXIMUM_AWAITED:  # the others are told on another association
             self._awaited[asked.name] = context_id
         log.info("commitment.asked", transaction_uid=asked.transaction_uid, instances=len(asked.references))
+
+    def _take_report(self, context_id: int, request: N_EVENT_REPORT) -> N_EVENT_REPORT:
+        """Keep what an archive tells of objects that it took from us (PS3.4 J.3.3)."""
+        response = N_EVENT_REPORT()
+        response.AffectedSOPClassUID = request.AffectedSOPClassUID
+        response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
+        response.EventTypeID = request.EventTypeID
+        if request.AffectedSOPClassUID != STORAGE_COMMITMENT:
+            response.Status = Status.NO_SUCH_SOP_CLASS
+        elif request.AffectedSOPInstanceUID != STORAGE_COMMITMENT_INSTANCE:
+            response.Status = Status.NO_SUCH_OBJECT_INSTANCE
+        elif request.EventTypeID not in notes.EVENT_TYPES:
+            response.Status = Status.NO_SUCH_EVENT_TYPE
+        else:
+            response.Status = self._keep(lambda: self._keep_report(context_id, request))
+        return response
+
+    def _keep_report(self, context_id: int, request: N_EVENT_REPORT) -> None:
+        information = self._read(context_id, request.EventInformation)
+        told = notes.archive_report(information, self._agreement.calling_ae_title)
+        self._commitments.keep_report(told)
+        log.info("commitment.told", transaction_uid=told.transaction_uid, calling_ae_title=told.calling_ae_title)
 
     def _create_step(self, context_id: int, request: N_CREATE) -> N_CREATE:
         """Note a procedure step that began (PS3.4 F.7.2.1)."""

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
 from echo_scp.audit import AuditTrail
+from echo_scp.commitment import ArchiveReport, CommitmentDesk
 from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
 from echo_scp.database.deliveries import (
@@ -23,13 +24,14 @@ from echo_scp.database.deliveries import (
     retry_deliveries,
 )
 from echo_scp.database.embedded import embedded_server
-from echo_scp.deliver import StudyFacts
+from echo_scp.deliver import CommitmentReport, StudyFacts
 from echo_scp.node import prepare_database
-from echo_scp.outbox import put
+from echo_scp.outbox import ArchiveReports, put
 from echo_scp.outbox.committing import Committing
 from echo_scp.outbox.deliverer import Deliverer
 from echo_scp.outbox.lane import Lane
 from echo_scp.report import ResultFile
+from echo_scp.spool import Spool
 from tests.acceptance.running import wait_for
 from tests.network.commitment_scp import CommitmentScp
 from tests.network.test_deliver import StorageScp, make_file
@@ -106,7 +108,9 @@ class Outbox:
 def database(url: str) -> Iterator[Database]:
     with Database(url, connections=8) as database:
         with database.transaction() as transaction:
-            transaction._connection.execute("TRUNCATE delivery, destination, result_object, run, study CASCADE")
+            transaction._connection.execute(
+                "TRUNCATE delivery, destination, commitment_request, result_object, run, study CASCADE"
+            )
         yield database
 
 
@@ -374,6 +378,76 @@ def test_without_a_report_an_object_stays_delivered_and_is_asked_about_later(dat
 
     assert asked == [True, False]
     assert outbox.rows("state, detail") == [("delivered", "no report of Storage Commitment came")]
+
+
+def asked_without_a_report(database: Database, folder: Path, port: int) -> tuple[Outbox, str, str]:
+    """An archive that takes an SR and will report elsewhere; its SOP Instance UID and that of the transaction."""
+    outbox = Outbox(database, folder, port, commitment=True)
+    outbox.config = outbox.config.model_copy(
+        update={"deliver": outbox.config.deliver.model_copy(update={"timeout_s": 0.5})}
+    )
+    (uid,) = outbox.queue("SR")
+    outbox.lane.send_due()
+    Committing(outbox.config, outbox.destination, database).ask_due()
+    with database.transaction() as transaction:
+        ((transaction_uid,),) = transaction._connection.execute("SELECT transaction_uid FROM commitment_request")
+    return outbox, uid, str(transaction_uid)
+
+
+def tell(outbox: Outbox, transaction_uid: str, report: CommitmentReport, calling_ae_title: str = "PACS") -> list[Path]:
+    """Have the archive report on an association of its own; return the notes that are left."""
+    spool = Spool(outbox.folder / "data", 0)
+    desk = CommitmentDesk(spool)
+    desk.keep_report(ArchiveReport(transaction_uid, calling_ae_title, report))
+    ArchiveReports(outbox.config, spool, outbox.database).work(0.0)
+    return [path for path, _ in desk.reports()]
+
+
+def test_a_report_on_another_association_commits(database, tmp_path):
+    """As many archives send it, long after ours has ended; it is not asked about again."""
+    with CommitmentScp(reports=False).running() as port:
+        outbox, uid, transaction_uid = asked_without_a_report(database, tmp_path, port)
+        left = tell(outbox, transaction_uid, CommitmentReport(frozenset({uid}), ()))
+        outbox.pass_time(DAY_S)
+        asked = Committing(outbox.config, outbox.destination, database).ask_due()
+
+    assert outbox.rows("state, detail") == [("committed", "")]
+    assert (left, asked) == ([], False)
+
+
+def test_a_failure_that_is_reported_on_another_association_sends_again(database, tmp_path):
+    """The same object."""
+    scp = CommitmentScp(reports=False)
+    with scp.running() as port:
+        outbox, uid, transaction_uid = asked_without_a_report(database, tmp_path, port)
+        tell(outbox, transaction_uid, CommitmentReport(frozenset(), ((uid, 0x0112),)))
+        state = outbox.rows("state, detail")
+        outbox.pass_time(61)
+        outbox.lane.send_due()
+
+    assert state == [("waiting", "Storage Commitment failed with reason 0x0112")]
+    assert scp.received == [uid, uid]
+
+
+@pytest.mark.parametrize(("is_ours", "title"), [(False, "PACS"), (True, "MALLORY")], ids=["not asked", "a stranger"])
+def test_a_report_that_nobody_awaits_changes_nothing(database, tmp_path, is_ours, title):
+    """Commitment may lead to the removal of our copy: only who was asked is believed, and only what was asked."""
+    with CommitmentScp(reports=False).running() as port:
+        outbox, uid, transaction_uid = asked_without_a_report(database, tmp_path, port)
+        left = tell(outbox, transaction_uid if is_ours else "1.2.3", CommitmentReport(frozenset({uid}), ()), title)
+
+    assert outbox.rows("state") == [("delivered",)]
+    assert left == []
+
+
+def test_an_old_report_changes_nothing_of_an_object_that_is_sent_again(database, tmp_path):
+    """What the archive had is not what it has."""
+    with CommitmentScp(reports=False).running() as port:
+        outbox, uid, transaction_uid = asked_without_a_report(database, tmp_path, port)
+        tell(outbox, transaction_uid, CommitmentReport(frozenset(), ((uid, 0x0112),)))
+        tell(outbox, transaction_uid, CommitmentReport(frozenset({uid}), ()))
+
+    assert outbox.rows("state") == [("waiting",)]
 
 
 def found(database: Database, states: tuple[State, ...] | None = None, **selection: str) -> list[tuple[str, int]]:

@@ -15,10 +15,19 @@ from pydicom.sequence import Sequence
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
+from pynetdicom.presentation import build_role
 
-from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
+from echo_scp.commitment import (
+    ArchiveReport,
+    CommitmentAnswer,
+    CommitmentDesk,
+    CommitmentRequest,
+    FailureReason,
+    Reference,
+)
 from echo_scp.completeness import StepState
 from echo_scp.config import ReceiveConfig
+from echo_scp.deliver import CommitmentReport
 from echo_scp.errors import StorageError
 from echo_scp.procedure_step import ProcedureStep, StepDesk
 from echo_scp.receive.event_report import send_event_report
@@ -120,6 +129,10 @@ def answer_all(desk: CommitmentDesk, failed: tuple[str, ...] = ()) -> None:
             if reference.sop_instance_uid in failed
         )
         desk.answer(CommitmentAnswer(request, missing, time.time()))
+
+
+def disk_is_full(*_: object) -> None:
+    raise StorageError("the disk is full")
 
 
 def wait_until(condition) -> None:
@@ -287,11 +300,7 @@ def test_a_request_that_cannot_be_meant_is_refused(port, desk, uids, action, tra
 
 def test_a_request_that_cannot_be_kept_is_not_accepted(port, desk, spool, monkeypatch):
     """Resource limitation: the machine asks again."""
-
-    def fail(*_: object) -> None:
-        raise StorageError("the disk is full")
-
-    monkeypatch.setattr(spool, "write_note", fail)
+    monkeypatch.setattr(spool, "write_note", disk_is_full)
     with associated(port) as association:
         assert ask(association, "1.2.5") == 0x0213
 
@@ -305,6 +314,85 @@ def test_a_repeated_request_is_one_request(port, desk):
 
     assert statuses == [0, 0, 0]
     assert len(list(desk.requests())) == 1
+
+
+# --- reports of an archive on what it took from us --------------------------------------------------------------------
+
+
+@contextmanager
+def archive_calls(port: int) -> Iterator[Association]:
+    """An archive that associates as the SCP that it is (PS3.4 J.3.3)."""
+    ae = AE(ae_title="PACS")
+    ae.network_timeout = ae.dimse_timeout = ae.acse_timeout = 20
+    ae.add_requested_context(COMMITMENT)
+    association = ae.associate("127.0.0.1", port, ext_neg=[build_role(COMMITMENT, scp_role=True)])
+    assert association.is_established
+    try:
+        yield association
+    finally:
+        association.release()
+
+
+def tell(association: Association, ds: Dataset, event_type: int = 1, instance: str = COMMITMENT_INSTANCE) -> int:
+    status, _ = association.send_n_event_report(ds, event_type, COMMITMENT, instance)
+    return status.Status
+
+
+def test_what_an_archive_reports_is_durable_before_it_is_accepted(port, desk):
+    """Committed and failed instances, by the transaction that they answer."""
+    report = commitment("1.2.840.1", "1.2.840.2", transaction_uid="1.2.9")
+    failed = Dataset()
+    failed.ReferencedSOPClassUID, failed.ReferencedSOPInstanceUID, failed.FailureReason = (
+        US_MULTI_FRAME,
+        "1.2.3",
+        0x0112,
+    )
+    report.FailedSOPSequence = Sequence([failed])
+
+    with archive_calls(port) as association:
+        answer = tell(association, report, 2)
+        kept = [told for _, told in desk.reports()]
+
+    expected = CommitmentReport(frozenset({"1.2.840.1", "1.2.840.2"}), (("1.2.3", 0x0112),))
+    assert answer == 0x0000
+    assert kept == [ArchiveReport("1.2.9", "PACS", expected)]
+
+
+def test_a_repeated_report_is_one_report(port, desk):
+    """An archive that did not get our answer tells again."""
+    with archive_calls(port) as association:
+        answers = [tell(association, commitment("1.2.840.1")) for _ in range(2)]
+
+    assert answers == [0x0000, 0x0000]
+    assert len(list(desk.reports())) == 1
+
+
+@pytest.mark.parametrize(
+    ("ds", "event_type", "instance", "status"),
+    [
+        (commitment(), 1, COMMITMENT_INSTANCE, 0x0120),
+        (commitment("1.2", transaction_uid=""), 1, COMMITMENT_INSTANCE, 0x0120),
+        (commitment("1.2"), 3, COMMITMENT_INSTANCE, 0x0113),
+        (commitment("1.2"), 1, "1.2.3", 0x0112),
+    ],
+    ids=["no instance", "no transaction", "no such event", "another instance"],
+)
+def test_a_report_that_cannot_be_meant_is_refused(port, desk, ds, event_type, instance, status):
+    """And nothing of it is kept."""
+    with archive_calls(port) as association:
+        answer = tell(association, ds, event_type, instance)
+
+    assert answer == status
+    assert list(desk.reports()) == []
+
+
+def test_a_report_that_cannot_be_kept_is_not_accepted(port, desk, spool, monkeypatch):
+    """The archive may tell again when the disk has room."""
+    monkeypatch.setattr(spool, "write_note", disk_is_full)
+    with archive_calls(port) as association:
+        answer = tell(association, commitment("1.2"))
+
+    assert answer == 0x0213
 
 
 # --- procedure steps -------------------------------------------------------------------------------------------------
