@@ -25,7 +25,7 @@ from echo_scp.commitment import (
     Reference,
     Taken,
 )
-from echo_scp.config import Config
+from echo_scp.config import Config, Destination, Peer, TlsConfig
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.errors import DatabaseUnavailableError, StorageError
 from echo_scp.procedure_step import ProcedureStep, StepDesk
@@ -41,8 +41,8 @@ _HOLD_S = 10.0
 
 log = structlog.get_logger(__name__)
 
-# (answer, host, port, timeout in seconds) -> whether the peer confirmed
-Report = Callable[[CommitmentAnswer, str, int, float], bool]
+# (answer, where to, timeout in seconds) -> whether the peer confirmed
+Report = Callable[[CommitmentAnswer, Destination, float], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Reporter:
     def _tell(self, taken: Taken, now: float) -> None:
         request = taken.answer.request
         place = self._place(request.calling_ae_title)
-        if place is not None and self._report(taken.answer, *place, self._config.deliver.timeout_s):
+        if place is not None and self._report(taken.answer, place, self._config.deliver.timeout_s):
             taken.done()
             log.info("commitment.reported", transaction_uid=request.transaction_uid, association="new")
             return
@@ -177,14 +177,22 @@ class Reporter:
             taken.release()
             log.warning("commitment.not_reported", **told)
 
-    def _place(self, calling_ae_title: str) -> tuple[str, int] | None:
+    def _place(self, calling_ae_title: str) -> Destination | None:
         for peer in self._config.receive.peers:
             if peer.ae_title == calling_ae_title and peer.report_host is not None:
-                return peer.report_host, peer.report_port
+                return _report_place(peer, peer.report_host, self._config.receive.tls)
         for destination in self._config.destinations:
-            if destination.ae_title == calling_ae_title:
-                return destination.host, destination.port
+            if destination.ae_title == calling_ae_title and not destination.url:
+                return destination
         return None
+
+
+def _report_place(peer: Peer, host: str, ours: TlsConfig) -> Destination:
+    place = Destination(name=peer.name, ae_title=peer.ae_title, host=host, port=peer.report_port)
+    if not peer.report_tls:
+        return place
+    shown = {"tls": True, "tls_ca": ours.authorities, "tls_certificate": ours.certificate, "tls_key": ours.key}
+    return place.model_copy(update=shown)
 
 
 class Works(Protocol):

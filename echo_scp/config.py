@@ -125,6 +125,7 @@ class Peer(_Section):
     commits_per_study: bool = False
     report_host: str | None = Field(None, min_length=1)
     report_port: Port = 104
+    report_tls: bool = False
 
 
 class ReceiveConfig(_Section):
@@ -151,6 +152,9 @@ class ReceiveConfig(_Section):
         bound = [peer.name for peer in self.peers if peer.certificates]
         if bound and self.tls.authorities is None:
             raise ValueError(f"tls.authorities must be set to know the certificates of {', '.join(bound)}")
+        reported = [peer.name for peer in self.peers if peer.report_tls]
+        if reported and self.tls.certificate is None:
+            raise ValueError(f"tls.certificate must be set to report to {', '.join(reported)} by TLS")
         return self
 
 

@@ -1,7 +1,7 @@
 """Results to those who want them: by C-STORE or STOW-RS, one object at a time, each answer judged."""
 
 from echo_scp.deliver.commitment import CommitmentReport, Reference, read_report, request_commitment
-from echo_scp.deliver.dimse import accepted_sop_classes, echo, send
+from echo_scp.deliver.dimse import accepted_sop_classes, associate, echo, send
 from echo_scp.deliver.outcome import DeliveryOutcome, Sender
 from echo_scp.deliver.rules import StudyFacts, study_facts, wants
 from echo_scp.deliver.sender import open_sender
@@ -13,6 +13,7 @@ __all__ = [
     "Sender",
     "StudyFacts",
     "accepted_sop_classes",
+    "associate",
     "echo",
     "open_sender",
     "read_report",

@@ -13,7 +13,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from pynetdicom import AE, VerificationPresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import AssociationSocket
 
@@ -113,10 +113,12 @@ def associate(
     timeout_s: float,
     contexts: list[PresentationContext],
     handlers: Iterable[tuple[Any, ...]] = (),
+    *,
+    roles: Iterable[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association | None]:
     """Yield an established association, or None when the peer accepts no context; release it, wait for its threads.
 
-    Raises DestinationUnreachableError.
+    `roles` are proposed (PS3.7 D.3.3.4). Raises DestinationUnreachableError.
     """
     ae = AE(ae_title=calling_ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
@@ -129,6 +131,7 @@ def associate(
             destination.port,
             contexts=contexts,
             ae_title=destination.ae_title,
+            ext_neg=list(roles),
             evt_handlers=[(evt.EVT_CONN_OPEN, _prepare_socket), *handlers],
             tls_args=tls,
         )

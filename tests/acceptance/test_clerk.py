@@ -16,7 +16,7 @@ from echo_scp.audit import AuditTrail
 from echo_scp.clerk import Clerk, Reporter
 from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
 from echo_scp.completeness import StepState
-from echo_scp.config import Config
+from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database
 from echo_scp.database.embedded import embedded_server
 from echo_scp.index import Indexer
@@ -74,7 +74,7 @@ class Site:
         self.folder, self.database = folder, database
         self.spool = Spool(self.config.data_folder, 0)
         self.commitments, self.steps = CommitmentDesk(self.spool), StepDesk(self.spool)
-        self.reported: list[tuple[CommitmentAnswer, str, int]] = []
+        self.reported: list[tuple[CommitmentAnswer, Destination]] = []
         self.is_machine_there = True
         self.titles: frozenset[str] = frozenset()
         self.study = f"2.25.{uuid4().int}"
@@ -125,8 +125,8 @@ class Site:
                 return 0.0
         return queue.waits_s[0]
 
-    def _report(self, answer: CommitmentAnswer, host: str, port: int, _timeout_s: float) -> bool:
-        self.reported.append((answer, host, port))
+    def _report(self, answer: CommitmentAnswer, place: Destination, _timeout_s: float) -> bool:
+        self.reported.append((answer, place))
         return self.is_machine_there
 
 
@@ -226,14 +226,48 @@ def test_an_answer_goes_to_the_machine_s_own_port_when_its_association_is_gone(t
     at_once = list(site.reported)
     site.work(now + clerk_module.SAME_ASSOCIATION_S)
     site.work(now + clerk_module.SAME_ASSOCIATION_S + 1)
-    tries = [(host, port) for _, host, port in site.reported]
+    tries = [(place.host, place.port, place.tls) for _, place in site.reported]
     site.is_machine_there = True
     site.work(now + clerk_module.SAME_ASSOCIATION_S + clerk_module.REPORT_RETRY_S)
 
     assert at_once == []
-    assert tries == [("10.1.2.3", 1104)]
+    assert tries == [("10.1.2.3", 1104, False)]
     assert len(site.reported) == 2
     assert site.answer() is None
+
+
+def test_an_answer_goes_by_tls_where_the_machine_takes_it_so(tmp_path, database):
+    """With the node's own certificate, to whom its authorities know."""
+    files = {name: tmp_path / name for name in ("certificate", "key", "authorities")}
+    for path in files.values():
+        path.touch()
+    peer = {"name": "cart", "ae_title": "CART", "report_host": "cart.example", "report_tls": True}
+    site = Site(tmp_path, database, receive={"peers": [peer], "tls": files})
+    site.ask(*site.receive(1))
+    now = time.time()
+    site.work(now)
+
+    site.work(now + clerk_module.SAME_ASSOCIATION_S)
+
+    ((_, place),) = site.reported
+    assert (place.tls, place.tls_certificate) == (True, files["certificate"])
+    assert (place.tls_key, place.tls_ca) == (files["key"], files["authorities"])
+
+
+def test_an_answer_goes_to_the_destination_of_that_title(tmp_path, database):
+    """With its TLS; one by STOW-RS is no place for it."""
+    destinations = [
+        {"name": "web", "url": "https://cart.example/studies"},
+        {"name": "cart", "ae_title": "CART", "host": "cart.example", "tls": True},
+    ]
+    site = Site(tmp_path, database, destinations=destinations)
+    site.ask(*site.receive(1))
+    now = time.time()
+    site.work(now)
+
+    site.work(now + clerk_module.SAME_ASSOCIATION_S)
+
+    assert [place for _, place in site.reported] == [site.config.destinations[1]]
 
 
 def test_a_machine_that_is_away_is_asked_once_for_all_its_answers(tmp_path, database):

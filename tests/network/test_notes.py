@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import ssl
 import struct
 import threading
 import time
@@ -26,7 +28,7 @@ from echo_scp.commitment import (
     Reference,
 )
 from echo_scp.completeness import StepState
-from echo_scp.config import ReceiveConfig
+from echo_scp.config import Destination, ReceiveConfig
 from echo_scp.deliver import CommitmentReport
 from echo_scp.errors import StorageError
 from echo_scp.procedure_step import ProcedureStep, StepDesk
@@ -49,7 +51,7 @@ from tests.network.peers import (
 )
 
 # pynetdicom leaves the sockets of what it refuses or loses to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 
 COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 STEP = "1.2.840.10008.3.1.2.3.3"
@@ -253,6 +255,10 @@ def test_an_answer_that_the_association_could_not_take_waits_for_another(port, d
     taken.release()
 
 
+def machine_at(port: int, **changes: object) -> Destination:
+    return Destination(**({"name": "cart", "ae_title": "CART", "host": "127.0.0.1", "port": port} | changes))
+
+
 def test_the_answer_goes_to_the_machine_on_an_association_of_ours(desk):
     """As SCP that calls (role selection); a machine that is away has not confirmed it."""
     reports = Reports()
@@ -263,13 +269,38 @@ def test_the_answer_goes_to_the_machine_on_an_association_of_ours(desk):
     server = machine.start_server(("127.0.0.1", 0), block=False, evt_handlers=[reports.handler])
     port = server.server_address[1]
     try:
-        confirmed = send_event_report(answer, "127.0.0.1", port, 20)
+        confirmed = send_event_report(answer, machine_at(port), 20)
     finally:
         machine.shutdown()
 
     assert confirmed
     assert reports.got[0][1].TransactionUID == "1.2.3.4"
-    assert not send_event_report(answer, "127.0.0.1", port, 20)
+    assert not send_event_report(answer, machine_at(port), 20)
+
+
+def test_the_answer_goes_by_tls_to_a_machine_that_asks_who_we_are(tmp_path):
+    """Both show certificates of one authority; without ours nothing is confirmed."""
+    authority = Authority(tmp_path)
+    node, cart = authority.issue("node.example"), authority.issue("localhost")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.path)
+    context.load_cert_chain(cart.certificate, cart.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    reports = Reports()
+    machine = AE(ae_title="CART")
+    machine.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
+    answer = CommitmentAnswer(CommitmentRequest("1.2.3", "CART", "ECHO_SCP", (Reference("1.2", "1.3"),), 0), (), 0)
+    server = machine.start_server(("127.0.0.1", 0), block=False, evt_handlers=[reports.handler], ssl_context=context)
+    port = server.server_address[1]
+    ours = {"tls_certificate": node.certificate, "tls_key": node.key}
+    try:
+        place = machine_at(port, host="localhost", tls=True, tls_ca=authority.path)
+        confirmed = [send_event_report(answer, place.model_copy(update=keys), 20) for keys in (ours, {})]
+    finally:
+        machine.shutdown()
+        gc.collect()  # while the warning of what pynetdicom leaves is this module's
+
+    assert confirmed == [True, False]
+    assert len(reports.got) == 1
 
 
 def test_a_machine_that_does_not_take_answers_has_not_confirmed_them(desk):
@@ -279,7 +310,7 @@ def test_a_machine_that_does_not_take_answers_has_not_confirmed_them(desk):
     server = machine.start_server(("127.0.0.1", 0), block=False)
     request = CommitmentRequest("1.2.3.4", "CART", "ECHO_SCP", (Reference(US_MULTI_FRAME, "1.2.5"),), 0)
     try:
-        confirmed = send_event_report(CommitmentAnswer(request, (), 0), "127.0.0.1", server.server_address[1], 20)
+        confirmed = send_event_report(CommitmentAnswer(request, (), 0), machine_at(server.server_address[1]), 20)
     finally:
         machine.shutdown()
 
