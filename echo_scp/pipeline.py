@@ -157,10 +157,8 @@ class Pipeline:
     def _report(
         self, study: StudyAnalysis, segs: Sequence[Dataset], pictures: Sequence[bytes], request: Request
     ) -> list[tuple[ResultFile, bytes]]:
-        objects = study_objects(
-            study, segs, pictures, self._config.report, request.now, predecessors=request.predecessors
-        )
-        return [(object_file(kind, dataset), encode(dataset)) for kind, dataset in objects]
+        config, earlier = self._config.report, request.predecessors
+        return list(study_objects(study, segs, pictures, config, request.now, predecessors=earlier))
 
     def _begin(self, request: Request) -> StudyAnalysis:
         """Return the study as far as it is known before anything is measured: all that its SEGs say of it."""

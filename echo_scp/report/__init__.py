@@ -1,6 +1,7 @@
 """Results as DICOM objects and as a picture; the same result always gives the same bytes."""
 
-from echo_scp.report.cine import build_cine, draw_cine
+from echo_scp.report.cine import build_cine
+from echo_scp.report.cine_frames import draw_cine
 from echo_scp.report.files import ResultFile, encode, object_file, picture_file
 from echo_scp.report.key_objects import build_key_objects
 from echo_scp.report.overlay import draw_summary

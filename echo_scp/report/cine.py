@@ -1,128 +1,22 @@
-"""Draw a clip again with outlines, volume curve and result in the picture: for viewers without SEG and SR.
-
-Only the 2D region of the source is shown: what lies outside it may be the burned-in name of the patient.
-"""
+"""Write the pictures of a clip drawn again as an Ultrasound Multi-frame Image: for viewers without SEG and SR."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
-import cv2
 import numpy as np
-import simplejpeg
-from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import (
-    Clip,
-    ClipAnalysis,
-    ClipMeasurement,
-    Flag,
-    OverlayCine,
-    Region,
-    Segmentation,
-    Structure,
-    StudyAnalysis,
-    View,
-)
-from echo_scp.report.canvas import (
-    BACKGROUND,
-    ES_COLOUR,
-    TEXT,
-    WARNING,
-    Box,
-    Colour,
-    Picture,
-    polyline,
-    text_width,
-    write,
-)
-from echo_scp.report.narrative import METHOD_NAMES, RESEARCH_USE, series_description
-from echo_scp.report.plot import Axes, axes_of, draw_curve
+from echo_scp.model import Clip, ClipAnalysis, ClipMeasurement, Flag, OverlayCine, Region, StudyAnalysis
+from echo_scp.report.narrative import RESEARCH_USE, series_description
 from echo_scp.report.source import REQUIRED_MAY_BE_EMPTY, SERIES_NUMBERS, complete, element_of, value_of
 from echo_scp.report.uids import result_uid
 
-HEADER_HEIGHT, CURVE_HEIGHT, MINIMUM_WIDTH = 56, 150, 480
-QUALITY = 85
-COLOURS: tuple[tuple[Structure, Colour], ...] = (
-    (Structure.LEFT_ATRIUM, (190, 120, 255)),
-    (Structure.LV_CAVITY, (90, 230, 120)),
-)
 _METHOD_JPEG = "ISO_10918_1"
-
-
-def draw_cine(analysis: ClipAnalysis, *, research_use: bool = True) -> OverlayCine:
-    """Return the pictures of a clip that was measured; raises ValueError when it was not."""
-    clip, measurement, segmentation = analysis.clip, analysis.measurement, analysis.segmentation
-    if clip is None or measurement is None or segmentation is None:
-        raise ValueError(f"{analysis.instance.sop_instance_uid} was not measured")
-    region = clip.region
-    width = max(region.x1 - region.x0, MINIMUM_WIDTH) + 1 & ~1  # even: JPEG 4:2:2 shares colour between two pixels
-    height = region.y1 - region.y0
-    x0, y0 = (width - (region.x1 - region.x0)) // 2, HEADER_HEIGHT
-    page = np.full((HEADER_HEIGHT + height + CURVE_HEIGHT, width, 3), BACKGROUND, dtype=np.uint8)
-    view = View.OTHER if analysis.view is None else analysis.view.view
-    _draw_header(page, view, measurement, research_use=research_use)
-    box = Box(0, HEADER_HEIGHT + height, width, HEADER_HEIGHT + height + CURVE_HEIGHT)
-    draw_curve(page, box, clip.frame_times_ms, measurement)
-    scene = _Scene(page, clip, segmentation, axes_of(box, clip.frame_times_ms, measurement), x0, y0)
-    frames = tuple(_jpeg(scene.at(index)) for index in range(len(clip.frames)))
-    return OverlayCine(frames, page.shape[0], page.shape[1], x0, y0)
-
-
-def _draw_header(page: Picture, view: View, measurement: ClipMeasurement, *, research_use: bool) -> None:
-    volumes = "uncalibrated: no volumes"
-    if measurement.edv_ml is not None and measurement.esv_ml is not None:
-        volumes = f"EDV {measurement.edv_ml:.0f} mL  ESV {measurement.esv_ml:.0f} mL"
-    x = write(page, f"EF {measurement.ef_percent:.0f} %", (10, 28), 0.8, TEXT)
-    write(page, volumes, (x + 14, 28), 0.5, TEXT)
-    small = f"{view}, {METHOD_NAMES[measurement.method]}"
-    write(page, small, (10, 48), 0.4, TEXT)
-    if research_use:
-        warning = "RESEARCH USE ONLY"
-        write(page, warning, (page.shape[1] - 10 - text_width(warning, 0.4), 48), 0.4, WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What is the same on every frame, and where the 2D region goes."""
-
-    page: Picture
-    clip: Clip
-    segmentation: Segmentation
-    axes: Axes
-    x0: int
-    y0: int
-
-    def at(self, index: int) -> Picture:
-        """Return the picture of a frame."""
-        region, axes = self.clip.region, self.axes
-        rows, columns = slice(region.y0, region.y1), slice(region.x0, region.x1)
-        picture = self.page.copy()
-        seen = picture[self.y0 : self.y0 + region.y1 - region.y0, self.x0 : self.x0 + region.x1 - region.x0]
-        seen[:] = cv2.cvtColor(self.clip.frames[index, rows, columns], cv2.COLOR_GRAY2RGB)
-        self._outline(picture, self.segmentation.label_maps[index, rows, columns])
-        x = axes.x(float(self.clip.frame_times_ms[index]) / 1000)
-        polyline(picture, np.array([[x, axes.box.y0], [x, axes.box.y1]]), ES_COLOUR, 1)
-        return picture
-
-    def _outline(self, picture: Picture, labels: NDArray[np.uint8]) -> None:
-        structures = self.segmentation.structures
-        for structure, colour in COLOURS:
-            if structure in structures:
-                mask = np.equal(labels, structures.index(structure) + 1).view(np.uint8)
-                contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-                cv2.drawContours(picture, contours, -1, colour, 2, cv2.LINE_8, offset=(self.x0, self.y0))
-
-
-def _jpeg(picture: Picture) -> bytes:
-    content: bytes = simplejpeg.encode_jpeg(picture, quality=QUALITY, colorspace="RGB", colorsubsampling="422")
-    return content
 
 
 def build_cine(

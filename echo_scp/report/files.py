@@ -40,10 +40,11 @@ def object_file(kind: str, dataset: Dataset) -> ResultFile:
     return ResultFile(kind, f"{kind}-{uid}.dcm", uid, str(dataset.SeriesInstanceUID), str(dataset.SOPClassUID))
 
 
-def encode(dataset: Dataset) -> bytes:
-    """Return a Part-10 file."""
+def encode(dataset: Dataset, tail: bytes = b"") -> bytes:
+    """Return a Part-10 file; `tail` are elements behind the last one of the dataset, encoded already."""
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
+    buffer.write(tail)
     return buffer.getvalue()
 
 

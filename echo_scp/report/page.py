@@ -1,30 +1,23 @@
-"""Set a result on one page with its pictures, as a PDF and as an Encapsulated PDF (PS3.3 A.45.1).
-
-Letters: DejaVu Sans (Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic) and, for what it has not, WenQuanYi
-Micro Hei (Chinese, Japanese, Korean). Only the glyphs on the page are embedded.
-"""
+"""Set a result on one page with its pictures, as a PDF and as an Encapsulated PDF (PS3.3 A.45.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.resources import files
+from datetime import datetime
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from fpdf import FPDF
 from fpdf.enums import Align, XPos, YPos
-from fpdf.fonts import TTFFont
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from echo_scp.config import ReportConfig
 from echo_scp.model import Instance, StudyAnalysis
+from echo_scp.report.letters import MAIN_FONT, MARGIN_MM, Page, blank_page
 from echo_scp.report.narrative import (
     RESEARCH_USE,
     assessment_sentences,
@@ -44,8 +37,7 @@ from echo_scp.report.source import (
 )
 from echo_scp.report.uids import result_uid
 
-FONTS = ("DejaVuSans.ttf", "wqy-microhei.ttc")
-MARGIN_MM, WIDTH_MM, FOOT_MM = 14.0, 182.0, 282.0
+WIDTH_MM, FOOT_MM = 182.0, 282.0
 PICTURES_AT_MOST = 2
 GREY, RED, BLACK = (95, 100, 110), (176, 32, 32), (20, 22, 26)
 _PATIENT = (("ID", "PatientID"), ("born", "PatientBirthDate"), ("sex", "PatientSex"))
@@ -85,66 +77,35 @@ def build_page(study: StudyAnalysis, pictures: Sequence[bytes], config: ReportCo
 
 def page_pdf(study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> bytes:
     """Return one A4 page."""
-    with blank_page(now) as pdf:
-        _write(pdf, study, pictures, config, now)
-        return bytes(pdf.output())
+    with blank_page(TITLE, now) as page:
+        _write(page, study, pictures, config, now)
+        return bytes(page.pdf.output())
 
 
-def _write(pdf: FPDF, study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> None:
+def _write(page: Page, study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> None:
+    pdf, shown = page.pdf, page.shown
     header = ordered_clips(study)[0].instance.header
     _line(pdf, TITLE, 15, BLACK)
     if config.research_use:
         _line(pdf, RESEARCH_USE, 10, RED)
     for line in _patient_lines(header):
-        _line(pdf, shown(pdf, line), 10, BLACK)
+        _line(pdf, shown(line), 10, BLACK)
     pdf.ln(2)
-    _line(pdf, shown(pdf, headline(study)), 12, BLACK)
+    _line(pdf, shown(headline(study)), 12, BLACK)
     for sentence in (*assessment_sentences(study), *result_sentences(study)):
-        _line(pdf, shown(pdf, sentence), 8.5, BLACK)
+        _line(pdf, shown(sentence), 8.5, BLACK)
     pdf.ln(1)
     _place(pdf, pictures[:PICTURES_AT_MOST])
-    _fill(pdf, [shown(pdf, sentence) for sentence in clip_sentences(study)])
+    _fill(pdf, [shown(sentence) for sentence in clip_sentences(study)])
     pdf.set_xy(MARGIN_MM, FOOT_MM)
     engines = "; ".join(f"{name} {identity[:26]}" for name, identity in engine_parameters(study).items())
     _line(pdf, f"{MANUFACTURER}, {now:%Y-%m-%d %H:%M}; {engines}. Not verified by a physician.", 7, GREY)
 
 
-@contextmanager
-def blank_page(now: datetime) -> Iterator[FPDF]:
-    """Yield an empty A4 page on which both fonts can be used; close their files, which fpdf2 leaves open."""
-    pdf = FPDF(format="A4")
-    pdf.set_creation_date(now if now.tzinfo is not None else now.replace(tzinfo=UTC))
-    pdf.set_producer(MANUFACTURER)
-    pdf.set_title(TITLE)
-    folder = Path(str(files("echo_scp.report"))) / "fonts"
-    for name in FONTS:
-        pdf.add_font(Path(name).stem, fname=folder / name)
-    pdf.set_fallback_fonts([Path(name).stem for name in FONTS[1:]])
-    pdf.set_text_shaping(use_shaping_engine=True)  # Arabic letters join, Hebrew runs from right to left
-    pdf.set_margin(MARGIN_MM)
-    pdf.set_auto_page_break(auto=False)
-    pdf.add_page()
-    try:
-        yield pdf
-    finally:
-        for font in pdf.fonts.values():
-            if isinstance(font, TTFFont):
-                font.ttfont.close()
-
-
 def _line(pdf: FPDF, text: str, size: float, colour: tuple[int, int, int]) -> None:
-    pdf.set_font(Path(FONTS[0]).stem, size=size)
+    pdf.set_font(MAIN_FONT, size=size)
     pdf.set_text_color(*colour)
     pdf.multi_cell(WIDTH_MM, size * 0.46, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-
-
-def shown(pdf: FPDF, text: str) -> str:
-    """Return a text with the number of each letter that no font has: a missing one must not go unseen."""
-    known = [font.cmap for font in pdf.fonts.values() if isinstance(font, TTFFont)]
-    return "".join(
-        letter if letter.isspace() or any(ord(letter) in cmap for cmap in known) else f"[U+{ord(letter):04X}]"
-        for letter in text
-    )
 
 
 def _patient_lines(header: Dataset) -> Iterator[str]:

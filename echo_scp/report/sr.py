@@ -57,22 +57,29 @@ def build_sr(
     predecessor: PredecessorReference | None = None,
     *,
     sop_class_uid: str = Comprehensive3DSRStorage,
+    content: Dataset | None = None,
 ) -> Dataset:
     """Return the report of a study of at least one instance; `segs`, or references to them, are named as evidence.
 
     `sop_class_uid` may be Comprehensive SR, for a destination that refuses Comprehensive 3D SR. A study without any
-    contour is always reported as Comprehensive SR, by TID 5200: viewers stop at a TID 1500 without contours.
+    contour is always reported as Comprehensive SR. `content` is what `report_content` gave, where it is known already.
     """
-    if measured_clips(study):
-        document = Comprehensive3DSR if sop_class_uid == Comprehensive3DSRStorage else ComprehensiveSR
-        content = _measurement_report(study, config)
-    else:
-        document, content = ComprehensiveSR, _echo_report(study, config)
+    three_d = sop_class_uid == Comprehensive3DSRStorage and bool(measured_clips(study))
+    document = Comprehensive3DSR if three_d else ComprehensiveSR
+    content = content or report_content(study, config)
     kind = (Comprehensive3DSR if sop_class_uid == Comprehensive3DSRStorage else ComprehensiveSR).__name__
     number = SERIES_NUMBERS["SR" if kind == Comprehensive3DSR.__name__ else "SR_COMPREHENSIVE"]
     return _document(
         _Document(document, content, kind, number, "LV measurements"), study, segs, config, now, predecessor=predecessor
     )
+
+
+def report_content(study: StudyAnalysis, config: ReportConfig) -> Dataset:
+    """Return the root of what the report says, the same in either class.
+
+    A study without any contour is reported by TID 5200: viewers stop at a TID 1500 without contours.
+    """
+    return _measurement_report(study, config) if measured_clips(study) else _echo_report(study, config)
 
 
 def build_echo_sr(
@@ -125,7 +132,7 @@ def _document(
         is_verified=False,
         previous_versions=_previous_versions(predecessor, uid),
     )
-    sr.ContentSequence = content
+    sr.ContentSequence = document.content.ContentSequence = content
     complete(sr, study, instances, config, now, texts=[sentence.text for sentence in _sentences(study, config)])
     return sr
 

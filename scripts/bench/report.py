@@ -77,8 +77,8 @@ def report(threads: int, clips: list[ClipAnalysis], study: StudyAnalysis) -> Non
     pictures = [cv2.imencode(".png", draw_summary(clip))[1].tobytes() for clip in clips[:2]]
     segs = [write_seg(clip, study, CONFIG, NOW)[0].as_evidence(study.study_instance_uid) for clip in clips]
     clock = Clock()
-    for kind, dataset in study_objects(study, segs, pictures, CONFIG, NOW):
-        clock.tell(kind, len(encode(dataset)))
+    for file, content in study_objects(study, segs, pictures, CONFIG, NOW):
+        clock.tell(file.kind, len(content))
         clock = Clock()
     started.tell(f"all, on {threads} threads", 0)
 

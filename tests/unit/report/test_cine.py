@@ -14,7 +14,7 @@ from pydicom.uid import JPEGBaseline8Bit
 from echo_scp.config import ReportConfig
 from echo_scp.model import ClipAnalysis, Flag, Note
 from echo_scp.report import build_cine, draw_cine, encode
-from echo_scp.report.cine import COLOURS, HEADER_HEIGHT
+from echo_scp.report.cine_frames import COLOURS, HEADER_HEIGHT
 from tests.unit.report.builders import NOW, make_clip_analysis, make_header, make_refused_analysis, make_study_analysis
 from tests.unit.report.validators import dciodvfy_errors
 

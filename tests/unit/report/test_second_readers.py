@@ -1,4 +1,7 @@
-"""What we write, read by programs that share no code with us: dcmjs in Node.js, and dcmqi, the reader of 3D Slicer."""
+"""What we write, read by programs that share no code with us.
+
+dcmjs and the adapters of Cornerstone3D, on which OHIF is built, in Node.js; dcmqi, the reader of 3D Slicer.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,22 @@ import pytest
 from echo_scp.config import ReportConfig
 from echo_scp.model import ClipAnalysis, View
 from echo_scp.report import build_sr, encode, write_seg
+from echo_scp.report.codes import LEFT_ATRIUM, LEFT_VENTRICLE
+from echo_scp.report.seg import SEGMENT_LABELS
 from tests.unit.report.builders import NOW, STRUCTURES, make_clip_analysis, make_study_analysis
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parents[2] / ".viewer" / "node_modules"
 DCMQI = Path(sys.executable).parent
+CENTRE = 0.5  # of the first pixel in DICOM (PS3.3 C.10.5.1.2); where a viewer has its origin
 
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None or not (NODE_MODULES / "dcmjs").exists(),
     reason="dcmjs NOT TESTED: Node.js or dcmjs is not there (make viewer-tools)",
+)
+needs_adapters = pytest.mark.skipif(
+    shutil.which("node") is None or not (NODE_MODULES / "@cornerstonejs" / "adapters").exists(),
+    reason="@cornerstonejs/adapters NOT TESTED: Node.js or it is not there (make viewer-tools)",
 )
 needs_dcmqi = pytest.mark.skipif(
     shutil.which("segimage2itkimage", path=str(DCMQI)) is None, reason="dcmqi NOT TESTED: it is not installed"
@@ -32,7 +42,26 @@ needs_dcmqi = pytest.mark.skipif(
 
 def read(path: Path):
     """Return what dcmjs finds."""
-    command = ["node", HERE / "read.mjs", NODE_MODULES, path]
+    return run_node("read.mjs", path)
+
+
+def read_as_viewer(path: Path, analysis: ClipAnalysis):
+    """Return what Cornerstone3D's adapters make of an object that is of a clip."""
+    rows, columns = analysis.segmentation.label_maps.shape[1:]
+    clip = {
+        "uid": analysis.instance.sop_instance_uid,
+        "series": analysis.instance.series_instance_uid,
+        "rows": rows,
+        "columns": columns,
+        "frames": len(analysis.segmentation.label_maps),
+        "spacing": [1, 1],
+    }
+    return run_node("read_adapters.mjs", path, json.dumps(clip))
+
+
+def run_node(script: str, *arguments: Path | str):
+    """Return what a script of this folder prints."""
+    command = ["node", HERE / script, NODE_MODULES, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -54,13 +83,64 @@ def test_dcmjs_reads_every_mask_on_its_frame(shape: tuple[int, int], tmp_path: P
 
     found = {(mask["segment"], mask["frame"]): mask["sha1"] for mask in read(make_seg_file(tmp_path, analysis))}
 
-    expected = {
+    assert found == masks_of(analysis)
+
+
+def masks_of(analysis: ClipAnalysis) -> dict[tuple[int, int], str]:
+    """Return the hash of each mask that is not empty, by segment and frame number."""
+    return {
         (number, frame): hashlib.sha1(mask.astype(np.uint8).tobytes()).hexdigest()
         for number, structure in enumerate(STRUCTURES, start=1)
         for frame, mask in enumerate(analysis.segmentation.masks(structure), start=1)
         if mask.any()
     }
-    assert found == expected
+
+
+@pytest.mark.viewer
+@needs_adapters
+@pytest.mark.parametrize("shape", [(48, 64), (37, 57)], ids=["whole bytes", "odd"])
+def test_a_viewer_shows_every_mask_on_its_frame(shape: tuple[int, int], tmp_path: Path) -> None:
+    """The label maps that Cornerstone3D draws, bit for bit, and the names of the segments.
+
+    All masks together take an even number of bytes: else it counts the byte that fills up (PS3.5 8.1.1), and stops.
+    """
+    analysis = make_clip_analysis(frames=9, shape=shape)
+
+    found = read_as_viewer(make_seg_file(tmp_path, analysis), analysis)
+
+    assert {(mask["segment"], mask["frame"]): mask["sha1"] for mask in found["masks"]} == masks_of(analysis)
+    assert found["labels"] == [SEGMENT_LABELS[structure] for structure in STRUCTURES]
+
+
+@pytest.mark.viewer
+@needs_adapters
+def test_a_viewer_draws_every_contour_on_its_frame(tmp_path: Path) -> None:
+    """Each beat's, closed, point by point, with its chamber and area; the mark of the study's numbers too."""
+    analysis = make_clip_analysis()
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(encode(build_sr(make_study_analysis(analysis), [], ReportConfig(), NOW)))
+
+    found = read_as_viewer(path, analysis)
+
+    drawn = [contour for contour in found if contour["tool"] == "PlanarFreehandROI"]
+    measured = [
+        (site, shape)
+        for beat in analysis.measurement.beats
+        for site, shape in (
+            (LEFT_VENTRICLE, beat.end_diastole),
+            (LEFT_VENTRICLE, beat.end_systole),
+            (LEFT_ATRIUM, beat.left_atrium),
+        )
+        if shape is not None
+    ]
+    assert len(drawn) == len(measured)
+    for contour, (site, shape) in zip(drawn, measured, strict=True):
+        assert (contour["site"], contour["frame"], contour["closed"]) == (site.value, shape.frame_index + 1, True)
+        assert np.allclose(np.array(contour["points"])[:, :2] + CENTRE, shape.contour, atol=1e-3)
+        assert contour["firstNumber"] == pytest.approx(shape.area_mm2 / 100, abs=0.01)
+    (mark,) = (contour for contour in found if contour["tool"] == "Probe")
+    apex = analysis.measurement.beats[0].end_systole.apex
+    assert np.allclose(np.array(mark["points"][0])[:2] + CENTRE, apex, atol=1e-3)
 
 
 @pytest.mark.viewer

@@ -16,7 +16,7 @@ from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from echo_scp.config import ReportConfig
 from echo_scp.model import NotAssessed, Reason, StudyAnalysis, View, VolumeMethod
-from echo_scp.report import PredecessorReference, build_seg, build_sr
+from echo_scp.report import PredecessorReference, build_echo_sr, build_seg, build_sr, study_objects
 from tests.unit.report.builders import (
     NOW,
     make_biplane_study,
@@ -460,6 +460,19 @@ def test_the_two_classes_are_two_instances_in_two_series() -> None:
 def test_the_same_result_gives_the_same_bytes(make_study) -> None:
     """A retry after a crash sends the object that was perhaps already sent."""
     assert encode(make_sr(make_study())) == encode(make_sr(make_study()))
+
+
+@pytest.mark.parametrize("make_study", VARIANTS.values(), ids=VARIANTS)
+def test_the_files_are_what_pydicom_writes(make_study) -> None:
+    """Byte by byte, of both classes, although they share one tree and it is encoded apart."""
+    study, config = make_study(), ReportConfig()
+
+    files = {file.kind: content for file, content in study_objects(study, [], [], config, NOW)}
+
+    plain = build_sr(study, [], config, NOW, sop_class_uid=ComprehensiveSRStorage)
+    assert files["SR"] == encode(build_sr(study, [], config, NOW))
+    assert files["SR_COMPREHENSIVE"] == encode(plain)
+    assert files["SR_ECHO"] == encode(build_echo_sr(study, [], config, NOW))
 
 
 def test_the_order_of_arrival_changes_no_byte() -> None:
