@@ -170,6 +170,15 @@ class Segmentation:
             return np.zeros(self.label_maps.shape, dtype=bool)
         return np.equal(self.label_maps, self.structures.index(structure) + 1)
 
+    def reach(self, structure: Structure) -> NDArray[np.bool_]:
+        """Return (H, W) where the structure is on any frame."""
+        seen = np.zeros(self.label_maps.shape[1:], dtype=bool)
+        if structure in self.structures:
+            value = self.structures.index(structure) + 1
+            for frame in self.label_maps:  # one after the other: masks of all frames fit into no cache
+                seen |= np.equal(frame, value)
+        return seen
+
 
 class VolumeMethod(StrEnum):
     """How volumes were computed from contours (PS3.16 CID 12228), or an EF without any."""

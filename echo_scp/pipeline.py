@@ -69,8 +69,8 @@ from echo_scp.report import (
     write_seg,
 )
 from echo_scp.schedule import Budget, each_in_order
-from echo_scp.segment import segment
-from echo_scp.trust import judge
+from echo_scp.segment import segment_keeping
+from echo_scp.trust import asked_again, judge
 
 _THREADS = (os.cpu_count() or 1) + 1  # one of them waits for an engine at any time
 _BYTES_PER_PIXEL = 4  # frames and label maps, and what measuring and writing the SEG take beside them
@@ -246,14 +246,16 @@ class Pipeline:
         assert clip is not None  # the caller decoded it
         seen = _upright(clip)
         with _stage("segment"):
-            outlined = segment(seen, engine, self._config.analysis.batch_frames)
+            outlined, answers = segment_keeping(
+                asked_again(len(seen.frames)), seen, engine, self._config.analysis.batch_frames
+            )
         segmentation = outlined if seen is clip else upended_outlines(outlined)
         with _stage("measure"):
             outcome = refuse_other_views(seen, outlined) or measure_clip(clip, segmentation, self._config.measure)
         if isinstance(outcome, NotAssessed):
             return replace(analysis, not_assessed=outcome)
         with _stage("trust"):  # last: it asks the engine again
-            trust = judge(seen, outlined, engine)
+            trust = judge(seen, outlined, engine, answers)
         analysis = replace(analysis, trust=None if trust is None else trust.score)
         if trust is not None and trust.not_assessed is not None:
             return replace(analysis, not_assessed=trust.not_assessed)

@@ -8,6 +8,7 @@ frames around them cannot be better than that agreement either.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -51,15 +52,25 @@ class Trust:
     notes: tuple[Note, ...] = ()
 
 
-def judge(clip: Clip, segmentation: Segmentation, engine: Engine) -> Trust | None:
-    """Return the trust in a clip's outlines of the LV; None where the engine's manifest has no [trust] table."""
+def asked_again(frame_count: int) -> tuple[int, ...]:
+    """Return the indices of the frames that are asked again."""
+    return tuple(np.unique(np.linspace(0, frame_count - 1, min(FRAMES, frame_count)).round().astype(int)).tolist())
+
+
+def judge(
+    clip: Clip, segmentation: Segmentation, engine: Engine, answers: Mapping[int, Batch] | None = None
+) -> Trust | None:
+    """Return the trust in a clip's outlines of the LV; None where the engine's manifest has no [trust] table.
+
+    `answers` are what the engine gave for the frames `asked_again`, (K, S, S) by frame index, where that is at hand.
+    """
     manifest = engine.manifest
     if manifest.trust is None:
         return None
-    count = len(clip.frames)
-    chosen = np.unique(np.linspace(0, count - 1, min(FRAMES, count)).round().astype(np.intp))
-    batch = framing(clip.region, manifest.input, clip.frames.shape).batch(clip.frames[chosen])
-    agreement, _ = ask_again(engine, batch)
+    chosen = asked_again(len(clip.frames))
+    batch = framing(clip.region, manifest.input, clip.frames.shape).batch(clip.frames[list(chosen)])
+    logits = None if answers is None else np.stack([answers[index] for index in chosen])
+    agreement, _ = ask_again(engine, batch, logits)
     copies = float(expected_dice(agreement, manifest.trust).mean())
     return decide(copies, steadiness(segmentation), manifest.trust)
 
@@ -82,12 +93,15 @@ def expected_dice(agreement: Agreement, table: TrustTable) -> Curve:
     return np.asarray(expit(table.bias + agreement.features() @ weights))
 
 
-def ask_again(engine: Engine, batch: Batch) -> tuple[Agreement, Masks]:
-    """Run the engine on `batch` (N, C, S, S) and on its copies; return how the LVs agree, and those of `batch`."""
-    probabilities, masks = _ventricle(engine, batch)
-    _, mirrored = _ventricle(engine, np.ascontiguousarray(batch[..., ::-1]))
+def ask_again(engine: Engine, batch: Batch, logits: Batch | None = None) -> tuple[Agreement, Masks]:
+    """Run the engine on the copies of `batch` (N, C, S, S); return how the LVs agree, and those of `batch`.
+
+    `logits` are what it gave for `batch` itself, if it was run on that already.
+    """
+    probabilities, masks = _ventricle(engine, engine.run(batch) if logits is None else logits)
+    _, mirrored = _ventricle(engine, engine.run(np.ascontiguousarray(batch[..., ::-1])))
     there, back = _turns(batch.shape[-1])
-    _, turned = _ventricle(engine, _warped(batch, there, engine.manifest.input.offsets))
+    _, turned = _ventricle(engine, engine.run(_warped(batch, there, engine.manifest.input.offsets)))
     upright = _warped(turned[:, None].astype(np.float32), back, (0.0,))[:, 0] > 0.5
     agreement = Agreement(
         certain=_share(2 * (probabilities * masks).sum((1, 2)), (probabilities + masks).sum((1, 2))),
@@ -110,9 +124,8 @@ def steadiness(segmentation: Segmentation) -> float:
     return float(_dice(now, (before & after) | (now & (before | after))).mean())
 
 
-def _ventricle(engine: Engine, batch: Batch) -> tuple[NDArray[np.float32], Masks]:
+def _ventricle(engine: Engine, logits: Batch) -> tuple[NDArray[np.float32], Masks]:
     """Return the LV's probability and its mask, each (N, S, S)."""
-    logits = engine.run(batch)
     channel = engine.manifest.output.labels.index(Structure.LV_CAVITY)
     probabilities = np.asarray(softmax(logits, axis=1)[:, channel], dtype=np.float32)
     return probabilities, np.equal(logits.argmax(axis=1), channel)

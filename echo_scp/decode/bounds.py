@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -93,16 +94,18 @@ def read_whole(path: Path, header: Dataset) -> Dataset:
     return _parse(path, meta, inflated, stop_before_pixels=False)
 
 
-def require_plausible_stream(stream: bytes, frame_number: int, ds: Dataset) -> None:
-    """Refuse an encoded frame that is longer, larger or has more components than its header says. 1-based number."""
-    limit = 2 * _frame_bytes(ds) + _STREAM_SLACK_BYTES
-    if len(stream) > limit:
-        raise _implausible(f"frame {frame_number} has {len(stream)} bytes for {_frame_bytes(ds)} bytes of pixels")
-    found = _encoded_shape(stream)
+def require_plausible_streams(streams: Sequence[bytes], ds: Dataset) -> None:
+    """Refuse an encoded frame that is longer, larger or has more components than its header says."""
+    frame_bytes = _frame_bytes(ds)
+    limit = 2 * frame_bytes + _STREAM_SLACK_BYTES
     expected = (int(ds.Rows), int(ds.Columns), int(ds.get("SamplesPerPixel") or 1))
-    if found is not None and found != expected:
-        told = " x ".join(map(str, found))
-        raise _implausible(f"frame {frame_number} is {told} in its stream, not {' x '.join(map(str, expected))}")
+    for number, stream in enumerate(streams, start=1):
+        if len(stream) > limit:
+            raise _implausible(f"frame {number} has {len(stream)} bytes for {frame_bytes} bytes of pixels")
+        found = _encoded_shape(stream)
+        if found is not None and found != expected:
+            told = " x ".join(map(str, found))
+            raise _implausible(f"frame {number} is {told} in its stream, not {' x '.join(map(str, expected))}")
 
 
 def pixel_bytes(ds: Dataset) -> int:

@@ -16,6 +16,7 @@ Chroma = NDArray[np.int16]  # (S, H, W, 2) red and blue minus luminance
 _WORKING_ROWS = 144  # averaging first removes JPEG's colour noise and thins out ECG traces and lettering
 _DEVIATION = 32  # grey levels that a colour lies off the tint of its luminance
 _LEVELS = 8  # grey levels that share one tint
+_GREY = 12  # between the channels of a pixel: whatever is averaged, no two then lie _DEVIATION apart
 
 
 def coloured_share(colours: Colours) -> float:
@@ -23,6 +24,8 @@ def coloured_share(colours: Colours) -> float:
 
     What is thinner than 2 % of the frame's height (traces, calipers, box outlines) does not count.
     """
+    if all(map(_is_grey, colours)):
+        return 0.0
     scale = min(1.0, _WORKING_ROWS / colours.shape[1])
     small = np.stack([cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for frame in colours])
     luminance, chroma = _split(small)
@@ -30,6 +33,11 @@ def coloured_share(colours: Colours) -> float:
     off = off[..., 0] | off[..., 1]
     kernel = np.ones((3, 3), np.uint8)
     return max(float(cv2.morphologyEx(frame.astype(np.uint8), cv2.MORPH_OPEN, kernel).mean()) for frame in off)
+
+
+def _is_grey(frame: NDArray[np.uint8]) -> bool:
+    red, green, blue = cv2.split(frame)
+    return max(cv2.norm(red, green, cv2.NORM_INF), cv2.norm(blue, green, cv2.NORM_INF)) <= _GREY
 
 
 def _split(colours: Colours) -> tuple[NDArray[np.uint8], Chroma]:

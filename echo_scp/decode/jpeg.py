@@ -43,9 +43,15 @@ def decode_luminance(
     return frames
 
 
-def decode_colour(stream: bytes, rgb: bool) -> NDArray[np.uint8]:
-    """Return one frame (H, W, 3) as RGB."""
-    return np.asarray(simplejpeg.decode_jpeg(_tell_colour_space(stream, rgb), colorspace="RGB"), dtype=np.uint8)
+def decode_colours(
+    streams: Sequence[bytes], rows: int, columns: int, rgb: bool, wanted: Sequence[int]
+) -> NDArray[np.uint8]:
+    """Return the frames with the `wanted` indices (S, rows, columns, 3) as RGB."""
+    colours = np.empty((len(wanted), rows, columns, 3), dtype=np.uint8)
+    for index, colour in zip(wanted, colours, strict=True):
+        _check_size(streams[index], index + 1, rows, columns)
+        simplejpeg.decode_jpeg(_tell_colour_space(streams[index], rgb), colorspace="RGB", buffer=colour)
+    return colours
 
 
 def has_colour(stream: bytes) -> bool:

@@ -19,11 +19,11 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import expand_ybr422, iter_pixels
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit
 
-from echo_scp.decode.bounds import read_whole, require_plausible_stream
+from echo_scp.decode.bounds import read_whole, require_plausible_streams
 from echo_scp.decode.chroma import Colours
 from echo_scp.decode.gate import frame_count
 from echo_scp.decode.greyscale import eight_bits, grey_table, luminance, palette_table
-from echo_scp.decode.jpeg import decode_colour, decode_luminance, has_colour
+from echo_scp.decode.jpeg import decode_colours, decode_luminance, has_colour
 from echo_scp.decode.quiet import quiet
 from echo_scp.decode.spread import spread
 from echo_scp.errors import InstanceError
@@ -91,8 +91,7 @@ def _decode(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) -> Pi
     _check_format(ds, syntax)
     if syntax.is_encapsulated:
         streams = _streams(ds)
-        for number, stream in enumerate(streams, start=1):
-            require_plausible_stream(stream, number, ds)
+        require_plausible_streams(streams, ds)
         if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and ds.BitsAllocated == 8:
             return _from_jpeg(ds, streams, wanted, in_colour=in_colour)
     else:
@@ -156,7 +155,7 @@ def _from_jpeg(ds: Dataset, streams: list[bytes], wanted: Sequence[int] | None, 
     if not (in_colour and has_colour(streams[0])):
         return Pixels(frames, None)
     samples = spread(len(streams), _COLOUR_SAMPLES)
-    return Pixels(frames, np.stack([decode_colour(streams[index], rgb) for index in samples]))
+    return Pixels(frames, decode_colours(streams, ds.Rows, ds.Columns, rgb, samples))
 
 
 def _from_arrays(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) -> Pixels:

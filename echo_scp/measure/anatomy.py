@@ -133,9 +133,11 @@ class Surroundings:
         axis = annulus.mean(axis=0) - tip
         widest = float(disk_diameters(shape.contour * self.scale, tip, annulus.mean(axis=0)).max())
         walled, walled_base = self._walled() if has_wall else (np.nan, np.nan)
-        size, along, aside = self._atrium(tip, axis / shape.length) if has_atrium else (np.nan, np.nan, np.nan)
+        main_part, _ = _largest(self.cavity)
+        no_atrium = (np.nan, np.nan, np.nan)
+        size, along, aside = self._atrium(tip, axis / shape.length, main_part) if has_atrium else no_atrium
         return Proportions(
-            main_part_percent=100 * _largest(self.cavity)[0] / np.count_nonzero(self.cavity),
+            main_part_percent=100 * main_part / np.count_nonzero(self.cavity),
             elongation=shape.length / max(widest, 1e-9),
             # Without wall or atrium the two ends of the LV are told apart by their width alone.
             tilt_deg=float(np.degrees(np.arctan2(axis[0], axis[1]))) if has_wall or has_atrium else np.nan,
@@ -160,10 +162,10 @@ class Surroundings:
         other_end = int(np.argmin(np.hypot(*(contour - self.shape.annulus[1]).T)))
         return float(near[: other_end + 1].mean()), float(near[other_end:].mean())
 
-    def _atrium(self, tip: Points, direction: Points) -> tuple[float, float, float]:
+    def _atrium(self, tip: Points, direction: Points, ventricle_pixels: int) -> tuple[float, float, float]:
         """Return the atrium's size in LVs, and where its middle lies from the apex: along the axis and aside."""
         pixels, middle = _largest(self.atrium)
-        size = pixels / max(_largest(self.cavity)[0], 1)
+        size = pixels / max(ventricle_pixels, 1)
         if size < MIN_ATRIUM:
             return size, np.nan, np.nan
         offset = middle * self.scale - tip

@@ -27,7 +27,7 @@ from echo_scp.measure.quality import examine, quality_notes, score
 from echo_scp.measure.reproduce import echonet_dynamic, usal_echo
 from echo_scp.measure.rhythm import Rhythm, find_rhythm, find_systoles, rr_variation_percent
 from echo_scp.measure.sector import SectorEdge, find_sector
-from echo_scp.measure.shape import MM3_PER_ML, Shape, as_ventricle, scale_of
+from echo_scp.measure.shape import MM3_PER_ML, Shapes, as_ventricle, scale_of
 from echo_scp.measure.steady import steady, without_turned
 from echo_scp.model import (
     Atrium,
@@ -45,8 +45,6 @@ from echo_scp.model import (
 
 VOTE_FRAMES_PER_CYCLE = 30  # so dense that a neighbour of the extreme frame differs by about 1 % of the stroke volume
 RAGGED_FRAMES_PER_CYCLE = 12  # below, a true peak looks like a ragged frame
-
-Shapes = tuple[Shape | None, ...]
 
 
 def measure_clip(

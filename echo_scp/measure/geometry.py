@@ -10,13 +10,25 @@ from echo_scp.model import Points
 DISK_COUNT = 20  # ASE/EACVI 2015: the summation is over 20 disks
 
 Point = NDArray[np.float64]  # (2,)
-Diameters = NDArray[np.float64]  # (disks,) from the apex to the base
+Contours = NDArray[np.float64]  # (..., N, 2): closed, the last point is followed by the first
+Diameters = NDArray[np.float64]  # (..., disks) from the apex to the base
 
 
 def signed_area(contour: Points) -> float:
     """Return the area inside a simple closed polygon, negative when its points run the other way round."""
-    x, y = contour.T
-    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2)
+    return float(signed_areas(contour))
+
+
+def signed_areas(contours: Contours) -> NDArray[np.float64]:
+    """Return (...,) the signed area of each contour."""
+    after = following(contours)
+    x, y = contours[..., 0], contours[..., 1]
+    return np.asarray(np.sum(x * after[..., 1] - after[..., 0] * y, axis=-1) / 2)
+
+
+def following(contours: Contours) -> Contours:
+    """Return the point after each."""
+    return np.concatenate([contours[..., 1:, :], contours[..., :1, :]], axis=-2)
 
 
 def disk_diameters(contour: Points, apex: Point, base: Point) -> Diameters:
@@ -25,17 +37,28 @@ def disk_diameters(contour: Points, apex: Point, base: Point) -> Diameters:
     The widths are exact for a simple polygon, also where it is not convex: each edge that crosses the perpendicular
     counts with the sign of its direction, so what lies between two lobes is left out.
     """
-    axis = base - apex
-    length = float(np.hypot(*axis))
-    direction = axis / length
-    along = (contour - apex) @ direction
-    across = (contour - apex) @ np.array([-direction[1], direction[0]])
-    middles = ((np.arange(DISK_COUNT) + 0.5) / DISK_COUNT * length)[:, None]
-    next_along, next_across = np.roll(along, -1), np.roll(across, -1)
-    crossed = (next_along > middles).astype(np.int8) - (along > middles).astype(np.int8)
-    step = np.where(next_along == along, 1.0, next_along - along)  # a level edge crosses nothing
-    position = across + (middles - along) / step * (next_across - across)
-    return np.asarray(np.abs(np.sum(crossed * position, axis=1)))
+    (diameters,) = all_disk_diameters(contour[None], apex[None], base[None])
+    return np.asarray(diameters)
+
+
+def all_disk_diameters(contours: Contours, apices: Points, bases: Points) -> Diameters:
+    """Return (T, disks) the widths of T polygons (T, N, 2), each on its own axis."""
+    axes = bases - apices
+    lengths = np.hypot(axes[:, 0], axes[:, 1])[:, None]
+    x, y = np.hsplit(axes / lengths, 2)
+    offsets = contours - apices[:, None]
+    along = offsets[..., 0] * x + offsets[..., 1] * y
+    across = offsets[..., 1] * x - offsets[..., 0] * y
+    middles = (np.arange(DISK_COUNT) + 0.5) / DISK_COUNT * lengths
+    beyond = along[:, None] > middles[..., None]
+    crossed = beyond != np.concatenate([beyond[..., 1:], beyond[..., :1]], axis=-1)
+    shape, disk, edge = np.unravel_index(np.flatnonzero(crossed), crossed.shape)
+    after = (edge + 1) % along.shape[1]
+    start, end = along[shape, edge], along[shape, after]
+    share = (middles[shape, disk] - start) / (end - start)
+    position = across[shape, edge] + share * (across[shape, after] - across[shape, edge])
+    widths = np.bincount(shape * DISK_COUNT + disk, np.sign(end - start) * position, minlength=middles.size)
+    return np.asarray(np.abs(widths).reshape(middles.shape))
 
 
 def sum_of_disks(first: Diameters, second: Diameters, length: float) -> float:

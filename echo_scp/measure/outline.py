@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from echo_scp.measure.geometry import signed_area
+from echo_scp.measure.geometry import Contours, following, signed_areas
 from echo_scp.model import Points
 
 Mask = NDArray[np.bool_]  # (H, W)
+Base = tuple[int, int]
 
 MIN_BORDER_PIXELS = 24  # below this there is no shape to speak of
 WALL_POINTS, BASE_POINTS = 193, 65  # about 1 mm apart on an adult LV
@@ -43,16 +45,17 @@ def _filled_area(points: cv2.typing.MatLike) -> float:
     return cv2.contourArea(points) + len(points) / 2 + 1
 
 
-def smooth(border: Border, base: tuple[int, int]) -> Points:
-    """Return the contour (256, 2) of the mask's area, with wall and base smoothed apart, so that their corners stay.
+def smooth(borders: Sequence[Border], bases: Sequence[Base]) -> Contours:
+    """Return (T, 256, 2) the contours of the masks' areas, wall and base smoothed apart, so that their corners stay.
 
-    It runs along the wall first: its points ANNULUS are the ends of the base. `base` are the indices of its first and
-    last pixel in the border's order. Coordinates are continuous: the centre of pixel (0, 0) is (0.5, 0.5).
+    They run along the wall first: their points ANNULUS are the ends of the base. `bases` are the indices of its first
+    and last pixel in the border's order. Coordinates are continuous: the centre of pixel (0, 0) is (0.5, 0.5).
     """
-    first, last = base
-    wall = _smooth_arc(_arc(border.pixels, last, first), WALL_POINTS)
-    floor = _smooth_arc(_arc(border.pixels, first, last), BASE_POINTS)
-    return inflate(np.concatenate([wall[:-1], floor[:-1]]), border.area_px)
+    pairs = tuple(zip(borders, bases, strict=True))
+    walls = _blurred([_resampled(_arc(border.pixels, last, first), WALL_POINTS) for border, (first, last) in pairs])
+    floors = _blurred([_resampled(_arc(border.pixels, first, last), BASE_POINTS) for border, (first, last) in pairs])
+    areas_px = np.array([border.area_px for border in borders])
+    return inflate(np.concatenate([walls[:, :-1], floors[:, :-1]], axis=1), areas_px)
 
 
 def _arc(pixels: NDArray[np.intp], first: int, last: int) -> Points:
@@ -60,25 +63,32 @@ def _arc(pixels: NDArray[np.intp], first: int, last: int) -> Points:
     return np.asarray(np.take(pixels, np.arange(first, first + steps), axis=0, mode="wrap") + 0.5)
 
 
-def _smooth_arc(points: Points, count: int) -> Points:
-    """Resample at equal steps and blur along the arc; the odd reflection holds its two ends where they are."""
-    steps = np.hypot(*np.diff(points, axis=0).T)
-    travelled = np.concatenate([[0.0], np.cumsum(steps)])
+def _resampled(points: Points, count: int) -> Points:
+    """Return (count, 2) at equal steps along the arc."""
+    steps = np.diff(points, axis=0)
+    travelled = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
     wanted = np.linspace(0, travelled[-1], count)
-    even = np.column_stack([np.interp(wanted, travelled, coordinate) for coordinate in points.T])
+    return np.column_stack([np.interp(wanted, travelled, points[:, axis]) for axis in (0, 1)])
+
+
+def _blurred(arcs: Sequence[Points]) -> Contours:
+    """Blur arcs of as many points along their way; the odd reflection holds their two ends where they are."""
     reach = int(4 * SMOOTHING_POINTS)
-    padded = np.pad(even, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
-    return np.asarray(gaussian_filter1d(padded, SMOOTHING_POINTS, axis=0)[reach:-reach])
+    padded = np.pad(np.stack(arcs), ((0, 0), (reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
+    return np.asarray(gaussian_filter1d(padded, SMOOTHING_POINTS, axis=1)[:, reach:-reach])
 
 
-def inflate(contour: Points, area_px: float) -> Points:
-    """Move the contour outwards until it encloses `area_px`.
+def inflate(contours: Contours, areas_px: NDArray[np.float64]) -> Contours:
+    """Move each contour (T, N, 2) outwards until it encloses its area.
 
     A border of pixel centres lies about half a pixel inside the mask's edge; blurring and averaging shrink it more.
     """
-    tangent = np.roll(contour, -1, axis=0) - np.roll(contour, 1, axis=0)
-    tangent /= np.maximum(np.hypot(*tangent.T), 1e-9)[:, None]
-    area = signed_area(contour)
-    outwards = np.column_stack([tangent[:, 1], -tangent[:, 0]]) * np.sign(area)
-    perimeter = np.hypot(*(np.roll(contour, -1, axis=0) - contour).T).sum()
-    return np.asarray(contour + outwards * (area_px - abs(area)) / perimeter)
+    after = following(contours)
+    before = np.concatenate([contours[:, -1:], contours[:, :-1]], axis=1)
+    tangents = after - before
+    tangents /= np.maximum(np.hypot(tangents[..., 0], tangents[..., 1]), 1e-9)[..., None]
+    areas = signed_areas(contours)
+    outwards = np.stack([tangents[..., 1], -tangents[..., 0]], axis=-1) * np.sign(areas)[:, None, None]
+    steps = after - contours
+    perimeters = np.hypot(steps[..., 0], steps[..., 1]).sum(axis=1)
+    return np.asarray(contours + outwards * (areas_px - np.abs(areas))[:, None, None] / perimeters[:, None, None])

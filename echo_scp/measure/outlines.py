@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_scp.measure.shape import Shape, find_atrial_shape, find_shape
+from echo_scp.measure.shape import Shapes, find_atrial_shapes, find_shapes
 from echo_scp.model import Curve, PixelSpacing, Segmentation, Structure
 
 MARGIN = 0.1  # of the chamber's box: as far as wall and atrium matter
 MIN_MARGIN_PX = 8
+_PARENT = 3  # of a contour in OpenCV's hierarchy: the part whose hole it is
 
 Masks = NDArray[np.bool_]  # (T, H, W)
 
@@ -42,7 +43,7 @@ class Outlines:
 
     @classmethod
     def _around(cls, segmentation: Segmentation, chamber: Structure, other: Structure) -> Outlines:
-        seen = np.logical_or.reduce(segmentation.masks(chamber), axis=0)
+        seen = segmentation.reach(chamber)
         rows, columns = _reach(np.any(seen, axis=1)), _reach(np.any(seen, axis=0))
         part = Segmentation(segmentation.label_maps[:, rows, columns], segmentation.structures)
         return cls(
@@ -68,25 +69,26 @@ class Outlines:
         voted[self.pixel_counts() == 0] = False
         return Outlines(voted, self.other, self.wall, self.origin)
 
-    def shapes(self, spacing: PixelSpacing | None) -> tuple[Shape | None, ...]:
+    def shapes(self, spacing: PixelSpacing | None) -> Shapes:
         """Return the LV of every frame, None where it has no shape; without spacing in square pixels."""
-        frames = zip(self.cavity, self.other, self.wall, strict=True)
-        return tuple(find_shape(*masks, spacing, self.origin) for masks in frames)
+        return find_shapes(zip(self.cavity, self.other, self.wall, strict=True), spacing, self.origin)
 
-    def atrial_shapes(self, spacing: PixelSpacing | None, wanted: Iterable[int]) -> tuple[Shape | None, ...]:
+    def atrial_shapes(self, spacing: PixelSpacing | None, wanted: Iterable[int]) -> Shapes:
         """Return (T,) the LA of the `wanted` frames, None elsewhere and where it does not border on the LV."""
         indices = set(wanted)
-        frames = zip(self.cavity, self.other, strict=True)
-        return tuple(
-            find_atrial_shape(*masks, spacing, self.origin) if index in indices else None
-            for index, masks in enumerate(frames)
+        frames = enumerate(zip(self.cavity, self.other, strict=True))
+        return find_atrial_shapes(
+            (masks if index in indices else None for index, masks in frames), spacing, self.origin
         )
 
 
 def _fragment_share(mask: NDArray[np.bool_]) -> float:
+    parts, tree = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if not parts or np.count_nonzero(tree[0, :, _PARENT] < 0) == 1:  # quicker than counting its pixels
+        return 0.0
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     areas = statistics[1:, cv2.CC_STAT_AREA]  # the first is the background
-    return 1 - float(areas.max() / areas.sum()) if len(areas) > 1 else 0.0
+    return 1 - float(areas.max() / areas.sum())
 
 
 def _reach(seen: NDArray[np.bool_]) -> slice:

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_scp.measure.geometry import signed_area
+from echo_scp.measure.geometry import Contours, signed_areas
 from echo_scp.measure.outline import inflate
-from echo_scp.measure.shape import Shape, measure_contour
+from echo_scp.measure.shape import Shapes, measure_contours
 from echo_scp.model import Curve
 
 WINDOW = 0.45  # of the cycle, weighted by (1 - |d|^3)^3: half of the weight is in the middle third
 PARABOLA = 3  # coefficients; as few frames in the window leave nothing to average
 TURNED = 0.5  # cosine of the angle off the usual long axis beyond which base and apex were confused
 
-Shapes = tuple[Shape | None, ...]
+Weights = NDArray[np.float64]  # (M, T) of T frames for each of M
 
 
 def steady(
@@ -32,43 +32,29 @@ def steady(
     `wanted` are the frame indices to return, all unless given; the others are None. A frame with too few neighbours
     keeps its own.
     """
+    indices = np.unique(np.arange(len(shapes)) if wanted is None else np.array(list(wanted), dtype=np.intp))
+    steadied = {index: shapes[index] for index in indices.tolist()}
     known = np.array([shape is not None for shape in shapes])
-    contours = np.array([shape.contour for shape in shapes if shape is not None])
-    areas_px = np.array([abs(signed_area(contour)) for contour in contours])
-    indices = set(range(len(shapes)) if wanted is None else wanted)
-    return tuple(
-        _steadied(shape, contours, areas_px, _weights(times_ms[known], times_ms[index], WINDOW * cycle_ms), scale)
-        if index in indices
-        else None
-        for index, shape in enumerate(shapes)
-    )
+    distances = (times_ms[known] - times_ms[indices, None]) / (WINDOW * cycle_ms / 2)
+    enough = np.count_nonzero(np.abs(distances) < 1, axis=1) > PARABOLA
+    if enough.any():
+        contours = np.array([shape.contour for shape in shapes if shape is not None])
+        means = _means(contours, _weights(distances[enough]))
+        steadied |= zip(indices[enough].tolist(), measure_contours(means, scale), strict=True)
+    return tuple(steadied.get(index) for index in range(len(shapes)))
 
 
-def _steadied(
-    shape: Shape | None,
-    contours: NDArray[np.float64],
-    areas_px: Curve,
-    weights: Curve | None,
-    scale: tuple[float, float],
-) -> Shape | None:
-    """Return the weighted mean contour at the weighted mean area: points that hardly correspond make it shrink."""
-    if weights is None:
-        return shape
-    mean = np.tensordot(weights, contours, axes=1)
-    return measure_contour(inflate(mean, float(weights @ areas_px)), scale)
+def _means(contours: Contours, weights: Weights) -> Contours:
+    """Return weighted mean contours at the weighted mean area: points that hardly correspond make them shrink."""
+    # Without BLAS: its threads spin while they wait for each other, on cores that other clips need.
+    return inflate(np.einsum("mt,tnk->mnk", weights, contours), weights @ np.abs(signed_areas(contours)))
 
 
-def _weights(times_ms: Curve, at_ms: float, window_ms: float) -> Curve | None:
-    """Return (T,) how much each frame counts in the local parabola at `at_ms`; None where frames are too few."""
-    distance = (times_ms - at_ms) / (window_ms / 2)
-    near = np.abs(distance) < 1
-    if np.count_nonzero(near) <= PARABOLA:
-        return None
-    root = (1 - np.abs(distance[near]) ** 3) ** 1.5
-    powers = np.vander(distance[near], PARABOLA, increasing=True)
-    weights = np.zeros(len(times_ms))
-    weights[near] = np.linalg.pinv(powers * root[:, None])[0] * root
-    return weights
+def _weights(distances: Weights) -> Weights:
+    """Return (M, T) how much each frame counts in the local parabola, from its distance in halves of the window."""
+    root = np.maximum(1 - np.abs(distances) ** 3, 0) ** 1.5
+    powers = distances[..., None] ** np.arange(PARABOLA)
+    return np.asarray(np.linalg.pinv(powers * root[..., None])[:, 0] * root)
 
 
 def without_turned(shapes: Shapes, scale: tuple[float, float]) -> Shapes:

@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from echo_scp.decode import bounds, decode_clip, read_instance
-from echo_scp.decode.bounds import pixel_bytes, require_plausible_stream
+from echo_scp.decode.bounds import pixel_bytes, require_plausible_streams
 from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.model import Reason
 from tests.unit.decode.builders import CONFIG, make_dataset, make_frames, make_header, refusal, write
@@ -187,7 +187,7 @@ def test_a_stream_that_is_larger_than_its_header_says_is_not_decoded(tmp_path, s
 )
 def test_a_damaged_stream_is_the_decoder_s(stream):
     """Nothing is read beyond its end; what it is worth the decoder says."""
-    require_plausible_stream(stream, 1, make_header())
+    require_plausible_streams([stream], make_header())
 
 
 def test_the_size_of_pixels_is_that_of_all_their_frames():
@@ -201,4 +201,4 @@ def test_the_refusal_names_what_it_found():
     ds: Dataset = make_header(Rows=96, Columns=128)
 
     with pytest.raises(InstanceError, match="frame 7 is 97 x 128 x 1 in its stream, not 96 x 128 x 1"):
-        require_plausible_stream(jpeg_of(97, 128, 1), 7, ds)
+        require_plausible_streams([*[jpeg_of(96, 128, 1)] * 6, jpeg_of(97, 128, 1)], ds)

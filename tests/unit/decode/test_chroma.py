@@ -79,3 +79,9 @@ def test_marks_and_traces_are_not_colour_doppler() -> None:
     pixels[:, 100:300, 200:202] = (255, 255, 0)
 
     assert coloured_share(pixels) <= ELIGIBLE
+
+
+def test_a_grey_clip_with_flow_in_one_frame_is_not_taken_for_grey() -> None:
+    """Nothing is looked into further only where every frame is grey."""
+    assert coloured_share(with_flow(50, (255, 0, 0), frames=(5,))) > ELIGIBLE
+    assert coloured_share(rgb(FRAMES)) == 0

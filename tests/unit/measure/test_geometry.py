@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echo_scp.measure.geometry import area_length_volume, disk_diameters, disks_volume, signed_area
+from echo_scp.measure.geometry import (
+    all_disk_diameters,
+    area_length_volume,
+    disk_diameters,
+    disks_volume,
+    signed_area,
+)
 
 LENGTH_CM, DIAMETER_CM = 9.0, 5.0
 
@@ -73,3 +79,15 @@ def test_volume_follows_the_cube_of_size_and_nothing_else(turn, size, shift, mir
 
     expected = disks_volume(make_half_ellipse(400), APEX, BASE) * size**3
     assert disks_volume(moved, matrix @ APEX + shift, matrix @ BASE + shift) == pytest.approx(expected, rel=1e-6)
+
+
+def test_diameters_of_many_are_those_of_each():
+    """Every contour is cut on its own axis."""
+    contours = np.stack([make_half_ellipse(200) * size + size for size in (1.0, 2.0, 0.5)])
+    apices, bases = contours[:, 100], contours[:, [0, -1]].mean(axis=1)
+
+    together = all_disk_diameters(contours, apices, bases)
+
+    for widths, contour, apex, base in zip(together, contours, apices, bases, strict=True):
+        assert widths == pytest.approx(disk_diameters(contour, apex, base))
+    assert together[1] == pytest.approx(2 * together[0])

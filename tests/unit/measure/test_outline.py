@@ -52,7 +52,7 @@ def test_smoothing_keeps_the_area_and_the_place():
     mask = make_disc()
     border = trace(mask)
 
-    contour = smooth(border, quarter(border))
+    (contour,) = smooth([border], [quarter(border)])
 
     assert abs(signed_area(contour)) == pytest.approx(mask.sum(), rel=0.002)
     assert np.hypot(*(contour - 50.0).T) == pytest.approx(np.full(len(contour), 30.0), abs=0.5)
@@ -64,7 +64,7 @@ def test_steps_of_an_upscaled_mask_are_smoothed_away():
     mask = np.kron(coarse, np.ones((4, 4), dtype=bool))
     border = trace(mask)
 
-    contour = smooth(border, quarter(border))
+    (contour,) = smooth([border], [quarter(border)])
 
     perimeter = np.hypot(*(np.roll(contour, -1, axis=0) - contour).T).sum()
     assert perimeter == pytest.approx(2 * np.pi * 60, rel=0.03)
@@ -78,5 +78,5 @@ def test_corners_of_the_base_stay_sharp():
     left, right = (int(np.argmin(border.pixels @ np.array([sign, -0.01]))) for sign in (1.0, -1.0))
 
     for base in ((left, right), (right, left)):
-        ends = smooth(border, base)[list(ANNULUS)]
+        ends = smooth([border], [base])[0, list(ANNULUS)]
         assert ends[np.argsort(ends[:, 0])] == pytest.approx(np.array([[20.0, 50.0], [80.0, 50.0]]), abs=1.0)

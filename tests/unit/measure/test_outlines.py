@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from echo_scp.measure.outlines import Outlines
+from echo_scp.measure.shape import find_shape
 from echo_scp.model import Segmentation, Structure
 
 
@@ -51,3 +52,57 @@ def test_clip_without_ventricle_has_empty_masks():
     outlines = Outlines.around_ventricle(Segmentation(np.zeros((3, 10, 10), dtype=np.uint8), ()))
 
     assert outlines.pixel_counts().tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("parts", "share"),
+    [
+        ([], 0.0),
+        ([(slice(20, 60), slice(20, 60))], 0.0),
+        ([(slice(20, 60), slice(20, 60)), (slice(60, 70), slice(60, 70))], 0.0),
+        ([(slice(20, 60), slice(20, 60)), (slice(70, 80), slice(80, 90))], 100 / 1700),
+    ],
+    ids=["nothing", "one part", "touching at a corner", "two parts"],
+)
+def test_share_of_what_lies_apart(parts, share):
+    """Pixels outside the largest part; a corner joins."""
+    assert fragment_share(*parts) == pytest.approx(share)
+
+
+def test_part_inside_the_hole_of_another_lies_apart_too():
+    """An islet that the largest part surrounds does not touch it."""
+    label_maps = np.ones((1, 100, 100), dtype=np.uint8)
+    label_maps[0, 20:80, 20:80] = 0
+    label_maps[0, 40:60, 40:60] = 1
+
+    (share,) = Outlines.around_ventricle(Segmentation(label_maps, (Structure.LV_CAVITY,))).fragment_shares()
+
+    assert share == pytest.approx(400 / 6800)
+
+
+def fragment_share(*parts):
+    label_maps = np.zeros((1, 100, 120), dtype=np.uint8)
+    for rows, columns in parts:
+        label_maps[0, rows, columns] = 1
+    (share,) = Outlines.around_ventricle(Segmentation(label_maps, (Structure.LV_CAVITY,))).fragment_shares()
+    return share
+
+
+def test_frames_measured_together_are_those_measured_alone(make_phantom):
+    """What all frames of a clip share is work, not numbers: they agree to 1 in 10^9; an empty one has no shape."""
+    phantom = make_phantom(beats=1)
+    segmentation = phantom.segmentation()
+    segmentation.label_maps[7] = 0
+    spacing = phantom.clip().region.spacing
+
+    together = Outlines.around_ventricle(segmentation).shapes(spacing)
+
+    structures = (Structure.LV_CAVITY, Structure.LEFT_ATRIUM, Structure.LV_MYOCARDIUM)
+    alone = [find_shape(*masks, spacing) for masks in zip(*map(segmentation.masks, structures), strict=True)]
+    assert [shape is None for shape in together] == [index == 7 for index in range(len(together))]
+    for one, other in zip(together, alone, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.contour == pytest.approx(other.contour, rel=1e-9)
+            assert one.diameters == pytest.approx(other.diameters, rel=1e-9)
+            assert (one.disks, one.area_length) == pytest.approx((other.disks, other.area_length), rel=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo_scp.measure.outlines import Outlines
-from echo_scp.measure.shape import measure_contour, scale_of
+from echo_scp.measure.shape import measure_contours, scale_of
 from echo_scp.measure.steady import steady, without_turned
 
 
@@ -44,7 +44,7 @@ def test_steadying_takes_most_of_the_noise(make_phantom):
 
 def _resized(shape, factor, scale):
     middle = shape.contour.mean(axis=0)
-    return measure_contour(middle + factor * (shape.contour - middle), scale)
+    return measure_contours((middle + factor * (shape.contour - middle))[None], scale)[0]
 
 
 def test_missing_frame_gets_what_its_neighbours_stand_for(make_phantom):
