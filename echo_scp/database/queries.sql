@@ -8,8 +8,12 @@ ON CONFLICT (study_instance_uid) DO NOTHING;
 -- name: lock_sop_instance
 SELECT pg_advisory_xact_lock(hashtextextended(%(sop_instance_uid)s, 0));
 
--- name: known_digests
-SELECT dataset_sha256 FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s;
+-- name: known_files
+SELECT dataset_sha256, path FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s;
+
+-- name: file_found
+UPDATE instance SET path = %(path)s
+WHERE sop_instance_uid = %(sop_instance_uid)s AND dataset_sha256 = %(dataset_sha256)s;
 
 -- name: is_own_result
 SELECT EXISTS (SELECT FROM result_object WHERE sop_instance_uid = %(sop_instance_uid)s);
