@@ -16,7 +16,10 @@ def send_event_report(answer: CommitmentAnswer, host: str, port: int, timeout_s:
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
     ae.add_requested_context(STORAGE_COMMITMENT)
     role = build_role(STORAGE_COMMITMENT, scp_role=True)  # we are the SCP, and call all the same
-    association = ae.associate(host, port, ae_title=answer.request.calling_ae_title, ext_neg=[role])
+    try:
+        association = ae.associate(host, port, ae_title=answer.request.calling_ae_title, ext_neg=[role])
+    except OSError:  # the host has no address
+        return False
     if not association.is_established:
         return False
     event_type_id, information = event_report(answer)
@@ -24,7 +27,7 @@ def send_event_report(answer: CommitmentAnswer, host: str, port: int, timeout_s:
         status, _ = association.send_n_event_report(
             information, event_type_id, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
         )
-    except ValueError:  # the context was not accepted
+    except (ValueError, RuntimeError):  # the context was not accepted; the association ended meanwhile
         return False
     finally:
         association.release()
