@@ -419,7 +419,8 @@ SELECT path, sop_instance_uid FROM forgotten UNION SELECT path, sop_instance_uid
 ON CONFLICT DO NOTHING;
 
 -- name: take_purged_file
-SELECT path, sop_instance_uid FROM purged_file LIMIT 1 FOR UPDATE SKIP LOCKED;
+SELECT path, sop_instance_uid FROM purged_file
+WHERE path <> ALL (%(stuck)s::text[]) LIMIT 1 FOR UPDATE SKIP LOCKED;
 
 -- name: instance_at
 SELECT path FROM instance WHERE path = %(path)s;
