@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import structlog
+
 from echo_scp.audit import AuditTrail, Study, study_deleted
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction

@@ -141,7 +141,7 @@ UPDATE study SET
 WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: lock_run
-SELECT finished_at IS NOT NULL FROM run WHERE id = %(run_id)s FOR UPDATE;
+SELECT finished_at IS NOT NULL OR inputs_sha256 <> %(inputs_sha256)s FROM run WHERE id = %(run_id)s FOR UPDATE;
 
 -- name: finish_run
 UPDATE run SET
