@@ -74,17 +74,28 @@ class Clerk:
         self._take_up_steps(now)
         self._hold_studies()
         for request in self._commitments.requests():
-            self._resolve(request, now)
+            try:
+                self._resolve(request, now)
+            except ValueError as error:  # what a peer wrote must not keep the others waiting
+                log.error("commitment.unusable", transaction_uid=request.transaction_uid, detail=str(error))
+                failed = tuple((reference, FailureReason.PROCESSING_FAILURE) for reference in request.references)
+                self._commitments.answer(CommitmentAnswer(request, failed, now))
 
     def _take_up_steps(self, now: float) -> None:
         for path, changed_ns in self._steps.files():
             step = None if self._known_steps.get(path) == changed_ns else self._steps.read(path)
             if step is not None:
-                self._store_step(step, changed_ns / 1e9)
+                self._take_up_step(step, changed_ns / 1e9)
                 self._known_steps[path] = changed_ns
             if now - changed_ns / 1e9 > STEPS_KEPT_S:  # the table has it; its machine will not change it any more
                 path.unlink()
                 self._known_steps.pop(path, None)
+
+    def _take_up_step(self, step: ProcedureStep, changed_at_s: float) -> None:
+        try:
+            self._store_step(step, changed_at_s)
+        except ValueError as error:  # what a peer wrote must not keep the others waiting
+            log.error("procedure_step.unusable", sop_instance_uid=step.sop_instance_uid, detail=str(error))
 
     def _store_step(self, step: ProcedureStep, changed_at_s: float) -> None:
         with self._database.transaction() as transaction:
@@ -115,7 +126,9 @@ class Clerk:
                 (reference, reason) for reference in request.references if (reason := _failure(reference, stored))
             )
             is_missing = any(reason is FailureReason.NO_SUCH_OBJECT_INSTANCE for _, reason in failed)
-            if is_missing and (now - request.requested_at < MISSING_GRACE_S or self._is_behind(request.requested_at)):
+            if is_missing and (
+                0 <= now - request.requested_at < MISSING_GRACE_S or self._is_behind(request.requested_at)
+            ):
                 return
             for study in {each.study_instance_uid for each in stored.values()}:
                 transaction.execute("note_commitment", study_instance_uid=study, sop_instance_uids=uids)
@@ -146,7 +159,7 @@ class Reporter:
         self._config = config
         self._report = report
         self._commitments = CommitmentDesk(spool)
-        self._next_try: dict[str, float] = {}  # by calling AE title: a machine that is away is away for all it asked
+        self._tried_at: dict[str, float] = {}  # by calling AE title: a machine that is away is away for all it asked
 
     def work(self, now: float) -> None:
         """Try what is due (seconds since 1970). Takes as long as the machines do."""
@@ -155,7 +168,9 @@ class Reporter:
             if taken is None:  # its own association is telling it
                 continue
             title = taken.answer.request.calling_ae_title
-            if now - taken.answer.answered_at < SAME_ASSOCIATION_S or now < self._next_try.get(title, 0):
+            # What is later than now was before the clock went back.
+            is_fresh = 0 <= now - taken.answer.answered_at < SAME_ASSOCIATION_S
+            if is_fresh or 0 <= now - self._tried_at.get(title, -REPORT_RETRY_S) < REPORT_RETRY_S:
                 taken.release()
             else:
                 self._tell(taken, now)
@@ -167,7 +182,7 @@ class Reporter:
             taken.done()
             log.info("commitment.reported", transaction_uid=request.transaction_uid, association="new")
             return
-        self._next_try[request.calling_ae_title] = now + REPORT_RETRY_S
+        self._tried_at[request.calling_ae_title] = now
         why = "unreachable" if place else "no host is configured for it"
         told = {"transaction_uid": request.transaction_uid, "calling_ae_title": request.calling_ae_title, "detail": why}
         if now - taken.answer.answered_at > REPORT_FOR_S:

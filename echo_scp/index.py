@@ -7,6 +7,7 @@ steps leaves the spooled file in place, and doing it all again changes nothing.
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ import structlog
 from echo_scp.audit import AuditTrail, Party, Study, instances_transferred
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.decode import read_instance
-from echo_scp.errors import DatabaseUnavailableError, InstanceError, UnindexableFileError
+from echo_scp.errors import DatabaseUnavailableError, InstanceError, StorageError, UnindexableFileError
 from echo_scp.spool import Spool, dataset_digest
 
 BATCH_FILES = 200
 RETRY_S = 2.0
+PUT_OFF_S = 10.0  # how long a file waits that could not be taken up
+_FAILURES = 10  # in one call: more mean that it is not the files
 
 log = structlog.get_logger(__name__)
 
@@ -75,27 +78,46 @@ class Indexer:
         self._on_received = on_received
         self._audit = audit
         self._indexed: list[SpooledInstance] = []  # since the last audit message
+        self._put_off: dict[Path, float] = {}  # files that failed, and when they are tried again
 
     def index_all(self, stopping: Callable[[], bool] = lambda: False) -> int:
         """Index until the spool is empty or `stopping`; return how many files were taken up.
 
-        A file that the operating system cannot read stays in the spool for the next call; the others go on.
+        A file that cannot be taken up stays in the spool for a later call; the others go on.
         """
-        taken = 0
-        unreadable: set[Path] = set()
-        while not stopping() and (batch := [path for path in self._spool.ready() if path not in unreadable]):
+        taken = failed = 0
+        while not stopping() and failed < _FAILURES and (batch := self._due()):
             for path in batch[:BATCH_FILES]:
-                try:
-                    self._take_up(path)
-                except (InstanceError, OSError) as error:
-                    log.error("instance.unreadable", path=str(path), detail=str(error))
-                    unreadable.add(path)
-                else:
+                if self._try(path):
                     taken += 1
-                if stopping():
+                else:
+                    failed += 1
+                if stopping() or failed >= _FAILURES:
                     break
             self._record_received()
         return taken
+
+    def _due(self) -> list[Path]:
+        """Return what waits: what has not failed yet, then what failed a while ago."""
+        ready, now = self._spool.ready(), time.monotonic()
+        again = [path for path in ready if path in self._put_off and self._put_off[path] <= now]
+        return [path for path in ready if path not in self._put_off] + again
+
+    def _try(self, path: Path) -> bool:
+        """Take a file up; return False, and leave it for later, when it cannot be. Raises DatabaseUnavailableError."""
+        try:
+            self._take_up(path)
+        except DatabaseUnavailableError:
+            raise
+        except (InstanceError, StorageError, OSError) as error:
+            log.error("instance.not_indexed", path=str(path), detail=str(error))
+        except Exception:  # the edge of a file: whatever is wrong with one must not keep the others waiting
+            log.exception("instance.not_indexed", path=str(path))
+        else:
+            self._put_off.pop(path, None)
+            return True
+        self._put_off[path] = time.monotonic() + PUT_OFF_S
+        return False
 
     def _record_received(self) -> None:
         """Tell the audit trail what came, one message per study and sender."""
@@ -130,15 +152,16 @@ class Indexer:
         return instance.study_instance_uid if is_new else None
 
     def _insert(self, transaction: Transaction, path: Path, instance: SpooledInstance) -> bool:
-        uid = instance.sop_instance_uid
+        uid, digest = instance.sop_instance_uid, instance.dataset_sha256
+        target = self._spool.store_path(instance.study_instance_uid, instance.series_instance_uid, uid, digest)
         transaction.execute("lock_sop_instance", sop_instance_uid=uid)
-        known = {row[0] for row in transaction.rows("known_digests", sop_instance_uid=uid)}
-        if instance.dataset_sha256 in known:
+        known = {row[0]: Path(str(row[1])) for row in transaction.rows("known_files", sop_instance_uid=uid)}
+        if digest in known:
+            if not known[digest].is_file():  # lost since, by whomever: its sender was told Success again
+                self._spool.file_in_store(path, target)
+                transaction.execute("file_found", sop_instance_uid=uid, dataset_sha256=digest, path=str(target))
             log.info("instance.repeated", sop_instance_uid=uid)
             return False
-        target = self._spool.store_path(
-            instance.study_instance_uid, instance.series_instance_uid, uid, instance.dataset_sha256
-        )
         self._spool.file_in_store(path, target)
         values = {name: getattr(instance, name) for name in SpooledInstance.__slots__}
         study = {"study_instance_uid": instance.study_instance_uid, "received_at": instance.received_at}
@@ -157,9 +180,10 @@ class Indexer:
 
     def _quarantine(self, path: Path, detail: str) -> None:
         detail = "".join(letter if letter.isprintable() else "?" for letter in detail)  # the file's own bytes
-        kept = self._spool.quarantine(path, detail)
-        with self._database.transaction() as transaction:
+        kept = self._spool.quarantine_path(path)
+        with self._database.transaction() as transaction:  # first: what is not in the spool any more has its row
             transaction.execute("insert_quarantined_file", path=str(kept), detail=detail)
+        self._spool.quarantine(path, detail)
         log.warning("instance.quarantined", path=str(kept), detail=detail)
 
 

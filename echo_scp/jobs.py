@@ -113,6 +113,7 @@ class _Run:
 
     run_id: int
     revision: int
+    inputs_sha256: str
     started_at: datetime
     paths: tuple[Path, ...]
     predecessors: tuple[PredecessorReference, ...]
@@ -192,7 +193,7 @@ class Work:
             assert begun is not None  # the statement returns its row
             paths = tuple(Path(str(row[0])) for row in inputs)
             predecessors = _predecessors(transaction, uid, revision - 1)
-            return _Run(cast(int, begun[0]), revision, cast(datetime, begun[1]), paths, predecessors)
+            return _Run(cast(int, begun[0]), revision, fingerprint, cast(datetime, begun[1]), paths, predecessors)
 
     def _seconds_until_complete(self, transaction: Transaction, uid: str) -> float | None:
         """Return how long to wait for more of a study; None when there is no such study. Holds its row."""
@@ -229,11 +230,12 @@ class Work:
             publish=lambda file, content: self._spool.write_result(folder / file.name, content),
         )
         objects = tuple(file for file in analysed.files if file.kind != "PNG")
-        self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
         with self._database.transaction() as transaction:
-            if transaction.row("lock_run", run_id=run.run_id) == (True,):
-                log.warning("study.analysed_twice", revision=revision)  # the job was taken over from a living worker
+            # The job was taken over from a living worker: what was begun last counts, it may have seen more instances.
+            if transaction.row("lock_run", run_id=run.run_id, inputs_sha256=run.inputs_sha256) == (True,):
+                log.warning("study.analysed_twice", revision=revision)
                 return
+            self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
             store_analysis(transaction, run.run_id, analysed.analysis)
             _store_objects(transaction, run.run_id, objects, folder)
             facts = study_facts(analysed.analysis, self._config.deliver.urgent_ef_percent)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import cast
 
 import structlog
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from echo_scp.audit import AuditTrail, Study, study_deleted
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction
+from echo_scp.decode import read_instance
+from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.metrics import PURGED_STUDIES
 from echo_scp.report.results import RESULTS_NAME
 
@@ -44,9 +44,11 @@ class Retention:
         self._database = database
         self._audit = audit
         self._used_percent = used_percent
+        self._stuck: set[str] = set()  # files that this run could not remove
 
     def run(self) -> int:
         """Purge from the high watermark down to the low one, longest received first; return how many studies."""
+        self._stuck.clear()
         self._remove_files()  # what an earlier run was stopped at
         settings, count = self._settings, 0
         if not settings.high_watermark_percent or self._used_percent() <= settings.high_watermark_percent:
@@ -82,10 +84,15 @@ class Retention:
 
     def _remove_next(self) -> bool:
         with self._database.transaction() as transaction:
-            row = transaction.row("take_purged_file")
+            row = transaction.row("take_purged_file", stuck=list(self._stuck))
             if row is None:
                 return False
-            self._remove(transaction, str(row[0]), str(row[1]))
+            name = str(row[0])
+            try:
+                self._remove(transaction, name, str(row[1]))
+            except OSError as error:  # its row stays for the next run
+                self._stuck.add(name)
+                log.error("retention.not_removed", path=name, detail=str(error))
             return True
 
     def _remove(self, transaction: Transaction, name: str, sop_instance_uid: str) -> None:
@@ -109,10 +116,8 @@ def _unlink(path: Path) -> None:
 def _audited(study_instance_uid: str, paths: list[Path]) -> Study:
     patients: set[str] = set()
     for path in paths:
-        with suppress(OSError, InvalidDicomError):
-            patients.add(
-                str(dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID") or "")
-            )
+        with suppress(OSError, InstanceError, UnindexableFileError):
+            patients.add(str(read_instance(path).header.get("PatientID") or ""))
     return Study(study_instance_uid, tuple(sorted(patients - {""})))
 
 

@@ -211,9 +211,13 @@ class Spool:
             spooled.unlink(missing_ok=True)
             _fsync_folder(self._ready)
 
+    def quarantine_path(self, spooled: Path) -> Path:
+        """Name the place of a spooled object that is set aside."""
+        return self._quarantine / spooled.name
+
     def quarantine(self, spooled: Path, reason: str) -> Path:
         """Set a spooled object aside, its reason in a text file beside it. Raises StorageError."""
-        target = self._quarantine / spooled.name
+        target = self.quarantine_path(spooled)
         with _storage_errors():
             with _durable_file(target.with_suffix(".txt")) as file:
                 file.write(f"{reason}\n".encode())
@@ -334,7 +338,8 @@ def _component(text: str) -> str:
 
 
 def _make_folder(folder: Path, root: Path) -> None:
-    """Make `folder` and its parents below `root`, and make their names durable."""
+    """Make `folder` and its parents below `root`, which is there, and make their names durable."""
+    root.stat()  # were a shared store not mounted, the folders would be made beneath it, and hidden when it is
     folder.mkdir(parents=True, exist_ok=True)
     while folder != root:
         folder = folder.parent

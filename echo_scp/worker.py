@@ -143,11 +143,13 @@ async def _housekeep(
 ) -> None:
     """Give lost work its job again, and keep the disk from filling: at once, and then regularly."""
     while True:
-        try:
-            await asyncio.to_thread(keep_house)
-            await _take_over_stalled(app, work, stalled_after_s)
-        except (DatabaseUnavailableError, ConnectorException) as error:
-            log.warning("worker.database_unavailable", detail=str(error))
+        for chore in (partial(asyncio.to_thread, keep_house), partial(_take_over_stalled, app, work, stalled_after_s)):
+            try:
+                await chore()
+            except (DatabaseUnavailableError, ConnectorException) as error:
+                log.warning("worker.database_unavailable", detail=str(error))
+            except Exception:  # the task's edge: were it to end, the worker would, and the studies in hand with it
+                log.exception("worker.housekeeping_failed")
         await asyncio.sleep(stalled_after_s)
 
 

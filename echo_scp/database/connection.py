@@ -85,11 +85,11 @@ class Database:
         try:
             with self._pool.connection(timeout=self._timeout_s) as connection:
                 yield Transaction(connection)
-        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
-        except psycopg.DataError as error:
+        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:  # the latter: too long for an index
             # Not its text: that may quote the value.
             raise ValueError(f"the database refuses a value ({type(error).__name__})") from error
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise DatabaseUnavailableError(f"the database does not answer: {error}") from error
 
     def ping(self) -> bool:
         """Tell whether the database answers."""

@@ -8,8 +8,12 @@ ON CONFLICT (study_instance_uid) DO NOTHING;
 -- name: lock_sop_instance
 SELECT pg_advisory_xact_lock(hashtextextended(%(sop_instance_uid)s, 0));
 
--- name: known_digests
-SELECT dataset_sha256 FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s;
+-- name: known_files
+SELECT dataset_sha256, path FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s;
+
+-- name: file_found
+UPDATE instance SET path = %(path)s
+WHERE sop_instance_uid = %(sop_instance_uid)s AND dataset_sha256 = %(dataset_sha256)s;
 
 -- name: is_own_result
 SELECT EXISTS (SELECT FROM result_object WHERE sop_instance_uid = %(sop_instance_uid)s);
@@ -137,7 +141,7 @@ UPDATE study SET
 WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: lock_run
-SELECT finished_at IS NOT NULL FROM run WHERE id = %(run_id)s FOR UPDATE;
+SELECT finished_at IS NOT NULL OR inputs_sha256 <> %(inputs_sha256)s FROM run WHERE id = %(run_id)s FOR UPDATE;
 
 -- name: finish_run
 UPDATE run SET
@@ -429,7 +433,8 @@ SELECT path, sop_instance_uid FROM forgotten UNION SELECT path, sop_instance_uid
 ON CONFLICT DO NOTHING;
 
 -- name: take_purged_file
-SELECT path, sop_instance_uid FROM purged_file LIMIT 1 FOR UPDATE SKIP LOCKED;
+SELECT path, sop_instance_uid FROM purged_file
+WHERE path <> ALL (%(stuck)s::text[]) LIMIT 1 FOR UPDATE SKIP LOCKED;
 
 -- name: instance_at
 SELECT path FROM instance WHERE path = %(path)s;

@@ -24,6 +24,6 @@ def send_event_report(answer: CommitmentAnswer, place: Destination, timeout_s: f
             status, _ = association.send_n_event_report(
                 information, event_type_id, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
             )
-    except (DestinationUnreachableError, ValueError):  # ValueError: the peer does not take the role
+    except (DestinationUnreachableError, ValueError, RuntimeError):  # it does not take the role; it went meanwhile
         return False
     return "Status" in status

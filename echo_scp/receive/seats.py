@@ -89,4 +89,5 @@ class Seats:
 
 
 def _title(text: str) -> bytes:
-    return text.encode("ascii", "replace")[:16]
+    """Return what a peer calls itself; it may be refused for it, but until then it has its seat."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text).encode("ascii", "replace")[:16]

@@ -130,7 +130,7 @@ def _document(
         is_complete=True,
         is_final=False,
         is_verified=False,
-        previous_versions=_previous_versions(predecessor, uid),
+        previous_versions=_previous_versions(predecessor),
     )
     sr.ContentSequence = document.content.ContentSequence = content
     complete(sr, study, instances, config, now, texts=[sentence.text for sentence in _sentences(study, config)])
@@ -196,9 +196,9 @@ def _observer(config: ReportConfig) -> ObservationContext:
     return ObservationContext(observer_device_context=device_observer(config))
 
 
-def _previous_versions(predecessor: PredecessorReference | None, uid: str) -> list[Dataset] | None:
-    """Return what highdicom copies the reference from; a repeated revision is the same document, not its successor."""
-    if predecessor is None or predecessor.sop_instance_uid == uid:
+def _previous_versions(predecessor: PredecessorReference | None) -> list[Dataset] | None:
+    """Return what highdicom copies the reference from."""
+    if predecessor is None:
         return None
     study, series = predecessor.study_instance_uid, predecessor.series_instance_uid
     return [reference_to(study, series, predecessor.sop_instance_uid, predecessor.sop_class_uid)]

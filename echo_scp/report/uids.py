@@ -35,9 +35,11 @@ def input_fingerprint(study: StudyAnalysis) -> str:
 def result_uid(study: StudyAnalysis, config: ReportConfig, *kind: str) -> str:
     """Return the UID of one object or series of a result; `kind` says which.
 
-    The configuration is part of it: an object that says something else, such as no research use, is another object.
+    The configuration is part of it: an object that says something else, such as no research use, is another object. So
+    is the revision: one that returns to earlier inputs must be the newest word, not an object that was sent before.
     """
-    return derive_uid(config.uid_root, input_fingerprint(study), config.model_dump_json(exclude={"objects"}), *kind)
+    said = (f"revision {study.revision}", config.model_dump_json(exclude={"objects"}))
+    return derive_uid(config.uid_root, input_fingerprint(study), *said, *kind)
 
 
 def _digest(parts: Iterable[str]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -311,6 +312,35 @@ def test_a_crash_between_answer_and_request_answers_again(site):
     site.work(time.time())
 
     assert len(site.commitments.answered()) == 1
+
+
+@pytest.mark.parametrize("uid", ["1.2\x003", random.Random(1).randbytes(3000).hex()], ids=["NUL", "long"])
+def test_what_the_tables_do_not_take_of_one_machine_holds_up_no_other(site, uid):
+    """A request and a step that nobody can mean; the request is told to have failed."""
+    odd = CommitmentRequest("1.2", "ODD", "ECHO_SCP", (Reference(US_MULTI_FRAME, uid),), 0)
+    site.commitments.ask(odd)
+    site.steps.create(ProcedureStep("1.2.9", StepState.IN_PROGRESS, (uid,), ()))
+    site.ask(*site.receive(1))
+
+    site.work(time.time())
+
+    failed = {}
+    for name in site.commitments.answered():
+        taken = site.commitments.take(name)
+        taken.release()
+        failed[taken.answer.request.calling_ae_title] = len(taken.answer.failed)
+    assert failed == {"ODD": 1, "CART": 0}
+
+
+def test_a_clock_that_went_back_holds_no_answer_up(tmp_path, database):
+    """Neither the answer nor who is told of it waits for a time that was before."""
+    site = make_site(tmp_path, database, report_host="10.1.2.3")
+    site.ask(*site.receive(1), f"{site.study}.2", age_s=-86400)
+    site.clerk.work(time.time() + 86400 + clerk_module.MISSING_GRACE_S)
+
+    site.work(time.time())
+
+    assert len(site.reported) == 1
 
 
 # --- when is a study complete ----------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import struct
 from collections.abc import Iterator
 
 import pytest
 from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_scp.database.connection import Database, migrate
 from echo_scp.database.embedded import embedded_server
@@ -82,6 +85,94 @@ def test_a_file_that_belongs_to_no_study_is_quarantined_and_the_rest_goes_on(dat
     kept = list((tmp_path / "data" / "quarantine").glob("*.dcm"))
     assert len(kept) == 1
     assert announced == ["1.4.1"]
+
+
+def spool_with_uid(spool: Spool, sop_instance_uid: bytes) -> None:
+    """Put an instance into the spool whose data set says what no toolkit would write."""
+    elements = [(0x0008, 0x0016, b"1.2.3."), (0x0008, 0x0018, sop_instance_uid)]
+    elements += [(0x0020, 0x000D, b"1.7.1."), (0x0020, 0x000E, b"1.7.2.")]
+    with spool.open(SpooledIdentity("1.2.3", "1.2.4", ExplicitVRLittleEndian, "CART", "ECHO_SCP")) as file:
+        for group, element, value in elements:
+            file.write(struct.pack("<HH2sH", group, element, b"UI", len(value)) + value)
+        file.commit()
+
+
+@pytest.mark.parametrize("uid", [random.Random(1).randbytes(3000).hex().encode(), b"1.2\x003"], ids=["long", "NUL"])
+def test_what_the_tables_cannot_hold_is_quarantined_and_the_rest_goes_on(database, tmp_path, uid):
+    """A stranger's object must not stop the indexing of all others."""
+    spool, announced = Spool(tmp_path / "data", 0), []
+    good = write_spooled(tmp_path / "b.dcm", StudyInstanceUID="1.7.4", SOPInstanceUID=f"1.7.5.{len(uid)}")
+    spool_with_uid(spool, uid)
+    spool_file(spool, good)
+
+    Indexer(spool, database, announced.append).index_all()
+
+    assert announced == ["1.7.4"]
+    assert len(list((tmp_path / "data" / "quarantine").glob("*.dcm"))) == 1
+
+
+def test_a_file_that_the_store_does_not_take_stays_in_the_spool_and_the_rest_goes_on(database, tmp_path):
+    """One folder that is in the way must not keep other studies from being analysed."""
+    spool, announced = Spool(tmp_path / "data", 0), []
+    (tmp_path / "data" / "store" / "1.8.1").write_text("in the way of the study's folder")
+    for study in ("1.8.1", "1.8.2"):
+        path = write_spooled(tmp_path / "a.dcm", StudyInstanceUID=study, SOPInstanceUID=f"{study}.3")
+        spool_file(spool, path)
+
+    Indexer(spool, database, announced.append).index_all()
+    waiting = len(spool.ready())
+    (tmp_path / "data" / "store" / "1.8.1").unlink()
+    Indexer(spool, database, announced.append).index_all()
+
+    assert waiting == 1
+    assert announced == ["1.8.2", "1.8.1"]
+
+
+def test_nothing_is_stored_while_the_shared_store_is_not_mounted(database, tmp_path):
+    """What is written into the empty mount point is hidden as soon as the store is back."""
+    (tmp_path / "shared").mkdir()
+    spool, announced = Spool(tmp_path / "data", 0, tmp_path / "shared"), []
+    path = write_spooled(tmp_path / "a.dcm", StudyInstanceUID="1.8.3", SOPInstanceUID="1.8.3.3")
+    spool_file(spool, path)
+    (tmp_path / "shared").rename(tmp_path / "unmounted")
+    (tmp_path / "shared").mkdir()
+
+    Indexer(spool, database, announced.append).index_all()
+
+    assert len(spool.ready()) == 1
+    assert announced == list((tmp_path / "shared").iterdir()) == []
+
+
+def test_an_instance_whose_file_is_gone_is_kept_when_it_comes_again(database, tmp_path):
+    """The sender was told Success again: a row whose file was lost must not throw the new one away."""
+    spool = Spool(tmp_path / "data", 0)
+    source = write_spooled(tmp_path / "a.dcm", StudyInstanceUID="1.9.1", SOPInstanceUID="1.9.3")
+    indexer = Indexer(spool, database, lambda uid: None)
+    spool_file(spool, source)
+    indexer.index_all()
+    (stored,) = (tmp_path / "data" / "store").rglob("*.dcm")
+    content = stored.read_bytes()
+    stored.unlink()
+    stored.parent.rmdir()
+
+    spool_file(spool, source)
+    indexer.index_all()
+
+    assert stored.read_bytes() == content
+    assert spool.ready() == ()
+
+
+def test_what_is_quarantined_while_the_database_is_away_is_not_forgotten(tmp_path):
+    """An operator finds it by its row: without one it stays in the spool."""
+    spool = Spool(tmp_path / "data", 0)
+    spool_file(spool, write_spooled(tmp_path / "a.dcm", StudyInstanceUID=""))
+    with (
+        Database("postgresql://127.0.0.1:9/none", timeout_s=0.5) as away,
+        pytest.raises(DatabaseUnavailableError),
+    ):
+        Indexer(spool, away, lambda uid: None).index_all()
+
+    assert len(spool.ready()) == 1
 
 
 def test_while_the_database_is_away_files_stay_in_the_spool(tmp_path):

@@ -24,7 +24,7 @@ from echo_scp.database.deliveries import (
     retry_deliveries,
 )
 from echo_scp.database.embedded import embedded_server
-from echo_scp.deliver import CommitmentReport, StudyFacts
+from echo_scp.deliver import CommitmentReport, StudyFacts, open_sender
 from echo_scp.node import prepare_database
 from echo_scp.outbox import ArchiveReports, put
 from echo_scp.outbox.committing import Committing
@@ -284,6 +284,57 @@ def test_a_file_that_is_away_waits_alone(database, tmp_path):
         outbox.lane.send_due()
 
     assert outbox.rows("state, attempt_count") == [("delivered", 2)]
+
+
+def test_a_file_that_cannot_be_read_holds_up_no_other(database, tmp_path):
+    """What a broken disk left of one object: it waits alone, whether its beginning or its end is gone."""
+    scp = both()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        queued = [uid for _ in range(3) for uid in outbox.queue("SR")]
+        (empty,), (cut,) = (list(tmp_path.glob(f"{uid}*")) for uid in queued[:2])
+        empty.write_bytes(b"")
+        cut.write_bytes(cut.read_bytes()[:-1])
+
+        for _ in range(3):
+            outbox.lane.send_due()
+
+    assert scp.instances == queued[2:]
+    assert outbox.rows("state, attempt_count") == [("waiting", 1), ("waiting", 1), ("delivered", 1)]
+
+
+def test_a_web_service_that_is_away_rests_longer_each_time(database, tmp_path, free_port):
+    """To be able to call it is not to have had its answer."""
+    url = f"http://127.0.0.1:{free_port}/studies"
+    outbox = Outbox(database, tmp_path, 0, ae_title="", host="", port=104, url=url)
+    outbox.queue("SR")
+
+    rests = []
+    for _ in range(3):
+        outbox.lane.send_due()
+        with database.transaction() as transaction:
+            rests += transaction.rows("resting_destinations")
+        outbox.pass_time(3600)
+
+    assert [failure_count for _, failure_count, *_ in rests] == [1, 2, 3]
+
+
+def test_threads_that_find_a_destination_away_together_count_once(database, tmp_path, free_port, monkeypatch):
+    """However many there are, the first rest is the shortest."""
+    outbox = Outbox(database, tmp_path, free_port)
+    outbox.queue("SR")
+    others = [Lane(outbox.config, outbox.destination, database, outbox.audit) for _ in range(3)]
+
+    def open_while_others_try(*arguments: object) -> object:
+        if others:
+            others.pop().send_due()
+        return open_sender(*arguments)
+
+    monkeypatch.setattr("echo_scp.outbox.lane.open_sender", open_while_others_try)
+    outbox.lane.send_due()
+
+    assert others == []
+    assert outbox.rows("attempt_count, tried_s") == [(1, 60.0)]
 
 
 def test_two_hosts_share_what_waits_and_send_nothing_twice(database, url, tmp_path):

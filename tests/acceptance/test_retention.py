@@ -211,6 +211,41 @@ def test_an_instance_that_comes_again_in_the_middle_stays(database, tmp_path):
     assert site.execute("SELECT * FROM purged_file") == []
 
 
+def test_an_instance_that_cannot_be_read_any_more_holds_up_no_other(database, tmp_path):
+    """Its patient is missing in the trail; it goes like the others."""
+    site = Site(database, tmp_path)
+    stored = [site.receive(study) for study in ("1.2.7", "1.2.8")]
+    for study in ("1.2.7", "1.2.8"):
+        site.report(study, "delivered")
+    stored[0].write_bytes(bytes(128) + b"DICM" + b"\xff" * 40)
+
+    purged = site.purge()
+
+    assert purged == 2
+
+
+def test_a_file_that_cannot_be_removed_holds_up_no_other(database, tmp_path):
+    """It is tried again by the next run."""
+    site = Site(database, tmp_path)
+    stored = [site.receive(study) for study in ("1.2.9", "1.2.10")]
+    stored[0].unlink()
+    (stored[0] / "in the way").mkdir(parents=True)
+    with database.transaction() as transaction:
+        for study in ("1.2.9", "1.2.10"):
+            transaction.execute("forget_study_files", study_instance_uid=study)
+    site.used = [10.0]
+
+    site.purge()
+    left = site.execute("SELECT path FROM purged_file")
+    (stored[0] / "in the way").rmdir()
+    stored[0].rmdir()
+    site.purge()
+
+    assert not stored[1].exists()
+    assert left == [(str(stored[0]),)]
+    assert site.execute("SELECT path FROM purged_file") == []
+
+
 def test_how_full_a_disk_is(tmp_path):
     """Between nothing and all."""
     assert 0 < disk_used_percent(tmp_path) < 100

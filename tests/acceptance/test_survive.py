@@ -180,6 +180,28 @@ def test_a_study_that_cannot_be_analysed_is_set_aside_with_its_reason(url, monke
     assert analysed == ["1.2", "1.3"]
 
 
+def test_a_worker_whose_housekeeping_fails_works_on(url):
+    """A disk that cannot be asked must not end the analyses in hand, and is asked again."""
+    asked = []
+
+    def keep_house() -> None:
+        asked.append(len(asked))
+        raise PermissionError
+
+    async def run() -> None:
+        with JobQueue(url) as queue:
+            work = FakeWork(lambda uid: None)
+            async with worker.build_app(url, work, queue).open_async() as app:
+                keeping = asyncio.create_task(worker._housekeep(app, work, keep_house, 0.01))
+                while len(asked) < 2 and not keeping.done():
+                    await asyncio.sleep(0.01)
+                keeping.cancel()
+
+    asyncio.run(run())
+
+    assert asked == [0, 1]
+
+
 def test_a_study_that_kills_its_worker_is_set_aside_and_goes_last_until_then(url):
     """Its job is found without its worker each time; from the third on it waits, so that others go before it."""
     work = FakeWork(lambda uid: None)

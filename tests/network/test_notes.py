@@ -301,6 +301,13 @@ def test_the_answer_goes_by_tls_to_a_machine_that_asks_who_we_are(tmp_path):
     assert reports.got[0][1].TransactionUID == "1.2.3"
 
 
+def test_a_machine_whose_host_has_no_address_has_not_confirmed():
+    """What other machines are told must not wait for a name server."""
+    request = CommitmentRequest("1.2.3.4", "CART", "ECHO_SCP", (Reference(US_MULTI_FRAME, "1.2.5"),), 0)
+
+    assert not send_event_report(CommitmentAnswer(request, (), 0), "no-such-host.invalid", 104, 20)
+
+
 def test_a_machine_that_does_not_take_answers_has_not_confirmed_them(desk):
     """The context is refused."""
     machine = AE(ae_title="CART")

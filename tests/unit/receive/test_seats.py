@@ -71,6 +71,15 @@ def test_no_seat_is_given_twice():
     assert sorted(taken) == list(range(40))
 
 
+def test_what_a_peer_calls_itself_is_printable():
+    """It goes into the database, which takes no NUL, while the peer is being refused for it."""
+    seats = Seats(total=1)
+
+    seats.take("10.0.0.1", 1, "CART\0X")
+
+    assert seats.calling_ae_titles() == {"CART?X"}
+
+
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

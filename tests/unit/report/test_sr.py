@@ -434,17 +434,9 @@ def test_a_revision_names_its_predecessor() -> None:
     assert (item.ReferencedSOPInstanceUID, item.ReferencedSOPClassUID) == ("1.2.3.4.5", Comprehensive3DSRStorage)
 
 
-def test_a_first_report_and_a_repeated_one_have_no_predecessor() -> None:
-    """A revision on the same inputs is the same document, and no document precedes itself."""
-    first = make_sr()
-    itself = PredecessorReference(
-        first.StudyInstanceUID, first.SeriesInstanceUID, first.SOPInstanceUID, first.SOPClassUID
-    )
-
-    again = make_sr(make_study_analysis(revision=2), predecessor=itself)
-
-    assert "PredecessorDocumentsSequence" not in first
-    assert encode(again) == encode(first)
+def test_a_first_report_has_no_predecessor() -> None:
+    """There is nothing that it supersedes."""
+    assert "PredecessorDocumentsSequence" not in make_sr()
 
 
 def test_the_two_classes_are_two_instances_in_two_series() -> None:

@@ -1,0 +1,138 @@
+"""Runs of a study on the embedded PostgreSQL: what is analysed is what is reported, whoever analyses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from echo_scp.audit import AuditTrail
+from echo_scp.config import Config
+from echo_scp.database.connection import Database
+from echo_scp.database.embedded import embedded_server
+from echo_scp.index import Indexer
+from echo_scp.jobs import Work
+from echo_scp.model import ClipAnalysis, EngineIdentity, NotAssessed, Reason, StudyAnalysis
+from echo_scp.node import prepare_database
+from echo_scp.pipeline import AnalysedStudy, Request
+from echo_scp.report import encode, object_file, study_objects
+from echo_scp.spool import Spool
+from tests.acceptance.test_index import spool_file
+from tests.unit.test_index import write_spooled
+
+STUDY = "1.2.840.1"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
+        prepare_database(url)
+        yield url
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with Database(url) as database:
+        with database.transaction() as transaction:
+            transaction._connection.execute("TRUNCATE delivery, result_object, run, instance, study CASCADE")
+        yield database
+
+
+class FakeQueue:
+    """Knows no time."""
+
+    def schedule_analysis(self, study_instance_uid: str, wait_s: float) -> None: ...
+
+
+class RefusingPipeline:
+    """Reports of every instance that it is not assessed."""
+
+    settings = "{}"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.identities = (EngineIdentity("view", "1.0.0", "aa" * 32),)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    @property
+    def engines(self) -> RefusingPipeline:
+        return self
+
+    def analyse(self, request: Request, publish: Callable[..., None]) -> AnalysedStudy:
+        refusal = NotAssessed(Reason.NO_ELIGIBLE_CLIP, "nothing is")
+        clips = tuple(ClipAnalysis(instance, not_assessed=refusal) for instance in request.instances)
+        study = StudyAnalysis(
+            request.study_instance_uid, request.revision, clips, refusal, None, self.identities, self.settings
+        )
+        objects = study_objects(study, [], [], self._config.report, request.now, predecessors=request.predecessors)
+        files = []
+        for kind, dataset in objects:
+            files.append(object_file(kind, dataset))
+            publish(files[-1], encode(dataset))
+        self.meanwhile()
+        return AnalysedStudy(study, tuple(files))
+
+
+class Site:
+    """A node without its processes, and its database."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        destination = {"name": "pacs", "ae_title": "PACS", "host": "pacs", "send": ["SR"]}
+        self.config = Config.model_validate(
+            {"data_folder": folder / "data", "study": {"quiet_period_s": 0}, "destinations": [destination]}
+        )
+        self.folder, self.database = folder, database
+        self.spool = Spool(self.config.data_folder, 0)
+        self.pipeline = RefusingPipeline(self.config)
+        audit = AuditTrail(self.config.audit, self.config.audit_file, "ECHO_SCP")
+        self.work = Work(self.config, database, FakeQueue(), self.spool, self.pipeline, audit=audit)
+
+    def receive(self, number: int) -> None:
+        path = self.folder / f"{number}.dcm"
+        spool_file(self.spool, write_spooled(path, StudyInstanceUID=STUDY, SOPInstanceUID=f"{STUDY}.{number}"))
+        Indexer(self.spool, self.database, lambda _: None).index_all()
+
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        with self.database.transaction() as transaction:
+            return cast("list[tuple[object, ...]]", transaction._connection.execute(statement).fetchall())
+
+
+@pytest.fixture
+def site(tmp_path: Path, database: Database) -> Site:
+    return Site(tmp_path, database)
+
+
+def test_a_worker_that_was_given_up_too_early_does_not_report_for_the_one_that_took_over(site):
+    """It knows nothing of the late instance that the other one analyses too."""
+    site.receive(1)
+    taken_over = []
+
+    def take_over() -> None:
+        site.pipeline.meanwhile = lambda: None
+        site.receive(2)
+        taken_over.append(site.work._begin(STUDY))
+
+    site.pipeline.meanwhile = take_over
+    site.work.analyse_study(STUDY)
+    before = site.rows("SELECT state FROM study")
+    site.work._run(STUDY, taken_over[0])
+
+    assert before == [("analysing",)]
+    assert site.rows("SELECT state, revision FROM study") == [("reported", 1)]
+    assert site.rows("SELECT count(*) FROM clip") == [(2,)]
+
+
+def test_a_return_to_earlier_engines_is_sent_as_a_new_revision(site):
+    """Else the archive's newest report stays that of the engines that were given up."""
+    site.receive(1)
+    engines = site.pipeline.identities
+    for identities in (engines, (EngineIdentity("view", "2.0.0", "bb" * 32),), engines):
+        site.pipeline.identities = identities
+        site.work.analyse_study(STUDY)
+
+    assert site.rows(
+        "SELECT revision, state FROM delivery JOIN result_object USING (sop_instance_uid)"
+        " JOIN run ON run.id = run_id ORDER BY revision"
+    ) == [(1, "waiting"), (2, "waiting"), (3, "waiting")]
