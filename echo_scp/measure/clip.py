@@ -97,7 +97,7 @@ class _Measuring:
     def measure(self) -> ClipMeasurement:
         traced = self._trace()
         systoles_ms = find_systoles(traced.steady_areas, traced.rhythm)
-        r_waves_ms = () if traced.rhythm.overruled_bpm is not None else self.clip.r_wave_times_ms
+        r_waves_ms = self.clip.r_wave_times_ms if traced.rhythm.r_waves_hold else ()
         cycles = find_cycles(traced.steady_areas, traced.rhythm, systoles_ms, r_waves_ms)
         if not cycles:
             detail = f"no beat lies wholly inside the clip, which shows {len(systoles_ms)} end-systoles"
