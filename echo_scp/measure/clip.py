@@ -142,7 +142,9 @@ class _Measuring:
         found = tuple(_beat(cycle, traced.shapes, atria, calibrated=calibrated) for cycle in cycles)
         beats = without_outliers(found, config)
         edge_share = float(np.mean([edge.share(beat.end_diastole.contour) for beat in beats]))
-        findings = examine(traced.areas, rhythm, traced.fragments, edge_share, beats)
+        findings = examine(
+            traced.areas, rhythm, traced.fragments, edge_share, beats, scale=scale_of(clip.region.spacing)
+        )
         quality = score(findings, config)
         efs = [beat.ef_percent for beat in beats]
         return ClipMeasurement(
