@@ -171,15 +171,18 @@ def test_area_length_and_regression_stand_beside_under_the_generic_names() -> No
 
 
 def test_an_ef_carries_how_far_its_interval_reaches() -> None:
-    """TID 310: upper and lower uncertainty, in percent."""
+    """TID 310: upper and lower uncertainty, in points of the EF's own unit: 13.8 without a unit would be nothing."""
     report = make_sr(make_biplane_study())
 
     reaches = {
-        item.ConceptNameCodeSequence[0].CodeValue: float(item.MeasuredValueSequence[0].NumericValue)
+        item.ConceptNameCodeSequence[0].CodeValue: (
+            float(item.MeasuredValueSequence[0].NumericValue),
+            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue,
+        )
         for item in items_of(report)
         if item.get("ValueType") == "NUM" and item.ConceptNameCodeSequence[0].CodeValue.startswith("37188")
     }
-    assert sorted(reaches.values()) == [13.8, 13.8]
+    assert reaches == {"371886008": (13.8, "%"), "371885007": (13.8, "%")}
 
 
 def items_of(ds: Dataset) -> list[Dataset]:
@@ -247,6 +250,25 @@ def test_a_result_of_one_beat_is_no_mean() -> None:
     study = replace(study, result=replace(study.result, beat_count=1))
 
     assert groups_of(make_sr(study))[0].get_measurements(EF_A4C)[0].derivation is None
+
+
+def test_a_percentile_over_clips_is_no_mean() -> None:
+    """usal_echo's numbers are calculated otherwise (PS3.16 CID 3627)."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, beat_count=7, aggregation="usal"))
+
+    measured = groups_of(make_sr(study))[0].get_measurements()
+    assert {item.derivation.value for item in measured if item.derivation is not None} == {"258090004"}
+
+
+def test_volumes_of_one_window_beside_a_regressed_ef_are_no_mean() -> None:
+    """The EF is the network's estimate; the volumes are those of the outlines in the one window."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, method=VolumeMethod.REGRESSION, beat_count=1))
+
+    first = groups_of(make_sr(study))[0]
+    assert first.get_measurements(EF)[0].derivation.value == "414135002"
+    assert first.get_measurements(EDV_A4C)[0].derivation is None
 
 
 def test_an_area_length_result_reports_under_the_generic_names() -> None:
