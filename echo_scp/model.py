@@ -361,8 +361,8 @@ class StudyMeasurement:
     """The headline of a study and the clips it rests on (SOP Instance UIDs).
 
     None where something is not known: volumes without calibration, `heart_rate_bpm` when the machine sent none that the
-    clips bear out, `body` without a credible height and weight. `length_mm` and `area_mm2` are the LV's at
-    end-diastole. `choice` says in one sentence why these clips.
+    clips bear out, `body` without a credible height and weight, `la_view` of an LA volume from both planes. `length_mm`
+    and `area_mm2` are the LV's at end-diastole. `choice` says in one sentence why these clips.
     """
 
     ef_percent: float
@@ -381,6 +381,7 @@ class StudyMeasurement:
     area_mm2: float | None = None
     la_volume_ml: float | None = None
     la_method: VolumeMethod | None = None
+    la_view: View | None = None
     heart_rate_bpm: float | None = None
     body: BodySize | None = None
     regressed_ef_percent: float | None = None

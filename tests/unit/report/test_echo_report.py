@@ -109,6 +109,32 @@ def test_a_biplane_result_has_a_method_and_no_view() -> None:
     }
 
 
+def test_a_regressed_ef_is_an_estimate_and_no_mean() -> None:
+    """As the measurement report says; usal_echo's percentiles are neither."""
+    study = make_study_analysis()
+    told = {"regression": {"method": VolumeMethod.REGRESSION, "beat_count": 3}, "usal": {"aggregation": "usal"}}
+
+    derived = {}
+    for name, changes in told.items():
+        report = make_report(replace(study, result=replace(study.result, **changes)))
+        first = numbers(next(sections(next(sections(report, "59776-5")), "125007")))
+        derived[name] = tuple(first[quantity][2].get("121401") for quantity in (EF, EDV))
+
+    assert derived == {"regression": ("414135002", "373098007"), "usal": ("258090004", "258090004")}
+
+
+@pytest.mark.parametrize(("seen_by", "told"), [(View.A2C, "399232001"), (None, None)])
+def test_an_atrium_of_one_plane_names_that_plane(seen_by, told) -> None:
+    """Beside a biplane result of the LV too, whose own view is the A4C."""
+    study = make_biplane_study()
+    method = VolumeMethod.AREA_LENGTH_SINGLE_PLANE
+    report = make_report(replace(study, result=replace(study.result, la_method=method, la_view=seen_by)))
+
+    _, atrium = sections(report, "59776-5")
+    ((_, _, modified),) = numbers(next(sections(atrium, "125007"))).values()
+    assert modified.get("111031") == told
+
+
 def test_every_group_is_of_two_dimensional_pictures() -> None:
     """Importers sort by Image Mode (PS3.16 TID 5202)."""
     groups = list(sections(make_report(make_biplane_study()), "125007"))
