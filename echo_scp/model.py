@@ -301,6 +301,11 @@ class ClipMeasurement:
     segmentation_sd_percent: float | None = None
     reproduction: Reproduction | None = None
 
+    @property
+    def heart_rate_is_told(self) -> bool:
+        """Whether the heart rate is the machine's and the clip bears it out; else it was read off the clip."""
+        return not any(note.flag in (Flag.HEART_RATE_ESTIMATED, Flag.HEART_RATE_DISAGREES) for note in self.notes)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

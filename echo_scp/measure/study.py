@@ -140,9 +140,8 @@ def _single_plane_atrium(beats: Sequence[Beat]) -> tuple[float | None, VolumeMet
 
 def _heart_rate(clips: Iterable[Candidate]) -> float | None:
     """Return the mean of the machine's rates; None unless every clip has one that its outlines bear out."""
-    doubted = {Flag.HEART_RATE_ESTIMATED, Flag.HEART_RATE_DISAGREES}
     measured = [clip.measurement for clip in clips]
-    if any(note.flag in doubted for measurement in measured for note in measurement.notes):
+    if not all(measurement.heart_rate_is_told for measurement in measured):
         return None
     return float(np.mean([measurement.heart_rate_bpm for measurement in measured]))
 

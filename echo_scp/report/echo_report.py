@@ -24,7 +24,7 @@ from pydicom.sr.coding import Code
 from echo_scp.model import BodySize, ClipMeasurement, StudyAnalysis, StudyMeasurement, View, VolumeMethod
 from echo_scp.report import codes
 from echo_scp.report.groups import measured_clips
-from echo_scp.report.numbers import ef_derivation, volume_derivation
+from echo_scp.report.numbers import ef_derivation, heart_rate_derivation, volume_derivation
 
 _BIPLANE = (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
 
@@ -103,7 +103,8 @@ def _clip_numbers(measurement: ClipMeasurement, view: View) -> Iterator[Number]:
             yield Number(phase.area, round(ventricle.area_mm2 / 100, 2), codes.SQUARE_CENTIMETRE, seen)
         if ventricle.length_mm is not None:
             yield Number(phase.length, round(ventricle.length_mm / 10, 2), codes.CENTIMETRE, seen)
-    yield Number(codes.HEART_RATE, round(measurement.heart_rate_bpm, 1), codes.PER_MINUTE)
+    estimated = _derived(heart_rate_derivation(measurement))
+    yield Number(codes.HEART_RATE, round(measurement.heart_rate_bpm, 1), codes.PER_MINUTE, estimated)
 
 
 def _atrial_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:

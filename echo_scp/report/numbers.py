@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from highdicom.sr import CodeContentItem, CodedConcept, Measurement, MeasurementProperties, RelationshipTypeValues
 from pydicom.sr.coding import Code
 
-from echo_scp.model import BodySize, StudyMeasurement, VolumeMethod
+from echo_scp.model import BodySize, ClipMeasurement, StudyMeasurement, VolumeMethod
 from echo_scp.report import codes
 
 
@@ -133,9 +133,14 @@ def millilitres(name: Code, value: float, method: VolumeMethod, derivation: Code
     return Measurement(name, round(value, 1), codes.MILLILITRE, method=codes.METHODS[method], derivation=derivation)
 
 
-def heart_rate(rate_bpm: float) -> Measurement:
+def heart_rate(rate_bpm: float, derivation: Code | None = None) -> Measurement:
     """Return a heart rate."""
-    return Measurement(codes.HEART_RATE, round(rate_bpm, 1), codes.PER_MINUTE)
+    return Measurement(codes.HEART_RATE, round(rate_bpm, 1), codes.PER_MINUTE, derivation=derivation)
+
+
+def heart_rate_derivation(measurement: ClipMeasurement) -> Code | None:
+    """Return what the heart rate of a clip is derived by, None where it is the machine's."""
+    return None if measurement.heart_rate_is_told else codes.ESTIMATED
 
 
 def _indexed(name: Code, index_name: Code | None, value: float, method: VolumeMethod) -> Measurement:

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import BodySize, StudyAnalysis, View, VolumeMethod
+from echo_scp.model import BodySize, Flag, Note, StudyAnalysis, View, VolumeMethod
 from echo_scp.report import PredecessorReference, build_echo_sr, build_sr
 from tests.unit.report.builders import NOW, make_clip_analysis, make_refused_analysis, make_study_analysis
 from tests.unit.report.validators import dciodvfy_errors, dsrdump
@@ -133,6 +133,17 @@ def test_an_atrium_of_one_plane_names_that_plane(seen_by, told) -> None:
     _, atrium = sections(report, "59776-5")
     ((_, _, modified),) = numbers(next(sections(atrium, "125007"))).values()
     assert modified.get("111031") == told
+
+
+@pytest.mark.parametrize(("notes", "told"), [((), None), ((Note(Flag.HEART_RATE_ESTIMATED, ""),), "414135002")])
+def test_a_heart_rate_read_off_the_outlines_is_an_estimate(notes, told) -> None:
+    """The machine's stands as it is."""
+    analysis = make_clip_analysis()
+    analysis = replace(analysis, measurement=replace(analysis.measurement, notes=notes))
+
+    clip = list(sections(make_report(make_study_analysis(analysis)), "125007"))[1]
+
+    assert numbers(clip)["8867-4"][2].get("121401") == told
 
 
 def test_every_group_is_of_two_dimensional_pictures() -> None:

@@ -15,7 +15,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import NotAssessed, Reason, StudyAnalysis, View, VolumeMethod
+from echo_scp.model import Flag, NotAssessed, Note, Reason, StudyAnalysis, View, VolumeMethod
 from echo_scp.report import PredecessorReference, build_seg, build_sr
 from tests.unit.report.builders import (
     NOW,
@@ -250,6 +250,16 @@ def test_a_result_of_one_beat_is_no_mean() -> None:
     study = replace(study, result=replace(study.result, beat_count=1))
 
     assert groups_of(make_sr(study))[0].get_measurements(EF_A4C)[0].derivation is None
+
+
+@pytest.mark.parametrize(("notes", "told"), [((), None), ((Note(Flag.HEART_RATE_DISAGREES, ""),), "414135002")])
+def test_a_heart_rate_read_off_the_outlines_is_an_estimate(notes, told) -> None:
+    """The machine's stands as it is."""
+    analysis = make_clip_analysis()
+    analysis = replace(analysis, measurement=replace(analysis.measurement, notes=notes))
+
+    (rate,) = groups_of(make_sr(make_study_analysis(analysis)))[1].get_measurements(HEART_RATE)
+    assert (None if rate.derivation is None else rate.derivation.value) == told
 
 
 def test_a_percentile_over_clips_is_no_mean() -> None:
