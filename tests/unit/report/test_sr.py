@@ -364,6 +364,17 @@ def test_an_uncalibrated_clip_gives_an_ejection_fraction_and_nothing_in_millilit
     assert any("not calibrated" in text for text in texts_of(report))
 
 
+def test_a_volume_outside_a_published_pipelines_limits_is_not_called_uncalibrated() -> None:
+    """usal_echo drops an EDV below 20 mL; the clips it rests on are calibrated."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, aggregation="usal", edv_ml=None))
+
+    said = next(text for text in texts_of(make_sr(study)) if text.startswith("LV ejection fraction "))
+
+    assert "usal_echo's limits" in said
+    assert "calibrated" not in said
+
+
 def test_grades_and_thresholds_are_said() -> None:
     """Each scale speaks for itself."""
     texts = texts_of(make_sr())
