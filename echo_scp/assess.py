@@ -2,7 +2,8 @@
 
 The sources give whole numbers ("41-51"); a measurement is continuous. A band reaches up to the next one's first whole
 number, so that no value falls between: an EF of 51.6 % is not yet 52 %. The upper end of a normal range is taken
-literally where nothing but "above" follows.
+literally where nothing but "above" follows. What is graded is the number as reports tell it: one that says 50.0 % must
+not say "below 50 %" beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from math import inf, isfinite, nextafter
 
 from echo_scp.model import Assessment, Grade, Sex, StudyMeasurement
 
+TOLD_DIGITS = 1
 THRESHOLDS_PERCENT = (50, 45, 40, 35)  # 35 %: primary-prevention ICD
 
 
@@ -95,9 +97,9 @@ def assess(result: StudyMeasurement, sex: Sex | None) -> Assessment:
 
     Raises ValueError for an EF that is not a number: it would compare as normal.
     """
-    ef_percent = result.ef_percent
-    if not isfinite(ef_percent):
-        raise ValueError(f"EF must be a number, got {ef_percent}")
+    if not isfinite(result.ef_percent):
+        raise ValueError(f"EF must be a number, got {result.ef_percent}")
+    ef_percent = round(result.ef_percent, TOLD_DIGITS)
     of_ef = tuple(scale.grade(ef_percent) for scale in ASE_BY_SEX[sex] + FOR_ALL)
     return Assessment(
         grades=(*of_ef, *_volume_grades(result, sex)),
@@ -114,4 +116,4 @@ def _volume_grades(result: StudyMeasurement, sex: Sex | None) -> Iterator[Grade]
         (result.la_index_ml_m2, (LA_INDEX,)),
     ):
         if value is not None and isfinite(value):
-            yield from (scale.grade(value) for scale in scales)
+            yield from (scale.grade(round(value, TOLD_DIGITS)) for scale in scales)

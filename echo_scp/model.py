@@ -310,6 +310,11 @@ class ClipMeasurement:
     segmentation_sd_percent: float | None = None
     reproduction: Reproduction | None = None
 
+    @property
+    def heart_rate_is_told(self) -> bool:
+        """Whether the heart rate is the machine's and the clip bears it out; else it was read off the clip."""
+        return not any(note.flag in (Flag.HEART_RATE_ESTIMATED, Flag.HEART_RATE_DISAGREES) for note in self.notes)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -370,8 +375,8 @@ class StudyMeasurement:
     """The headline of a study and the clips it rests on (SOP Instance UIDs).
 
     None where something is not known: volumes without calibration, `heart_rate_bpm` when the machine sent none that the
-    clips bear out, `body` without a credible height and weight. `length_mm` and `area_mm2` are the LV's at
-    end-diastole. `choice` says in one sentence why these clips.
+    clips bear out, `body` without a credible height and weight, `la_view` of an LA volume from both planes. `length_mm`
+    and `area_mm2` are the LV's at end-diastole. `choice` says in one sentence why these clips.
     """
 
     ef_percent: float
@@ -390,6 +395,7 @@ class StudyMeasurement:
     area_mm2: float | None = None
     la_volume_ml: float | None = None
     la_method: VolumeMethod | None = None
+    la_view: View | None = None
     heart_rate_bpm: float | None = None
     body: BodySize | None = None
     regressed_ef_percent: float | None = None

@@ -95,7 +95,7 @@ class _Measuring:
     def measure(self) -> ClipMeasurement:
         traced = self._trace()
         systoles_ms = find_systoles(traced.steady_areas, traced.rhythm)
-        r_waves_ms = () if traced.rhythm.overruled_bpm is not None else self.clip.r_wave_times_ms
+        r_waves_ms = self.clip.r_wave_times_ms if traced.rhythm.r_waves_hold else ()
         cycles = find_cycles(traced.steady_areas, traced.rhythm, systoles_ms, r_waves_ms)
         if not cycles:
             detail = f"no beat lies wholly inside the clip, which shows {len(systoles_ms)} end-systoles"
@@ -140,7 +140,9 @@ class _Measuring:
         found = tuple(_beat(cycle, traced.shapes, atria, calibrated=calibrated) for cycle in cycles)
         beats = without_outliers(found, config)
         edge_share = float(np.mean([edge.share(beat.end_diastole.contour) for beat in beats]))
-        findings = examine(traced.areas, rhythm, traced.fragments, edge_share, beats)
+        findings = examine(
+            traced.areas, rhythm, traced.fragments, edge_share, beats, scale=scale_of(clip.region.spacing)
+        )
         quality = score(findings, config)
         efs = [beat.ef_percent for beat in beats]
         return ClipMeasurement(

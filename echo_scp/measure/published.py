@@ -44,6 +44,7 @@ def _usal_echo(reproduced: Reproduced) -> StudyMeasurement | NotAssessed:
         sop_instance_uids=tuple(clip.sop_instance_uid for clip, _ in seen),
         la_volume_ml=la_volume_ml,
         la_method=None if la_volume_ml is None else VolumeMethod.AREA_LENGTH_SINGLE_PLANE,
+        la_view=None if la_volume_ml is None else seen[0][0].view,
         aggregation="usal",
         choice=f"By usal_echo's percentiles over {_listed(clip for clip, _ in seen)}.",
     )

@@ -35,28 +35,38 @@ class Findings:
 
 
 def examine(
-    areas: TimedCurve, rhythm: Rhythm, fragments: np.ndarray, edge_share: float, beats: Sequence[Beat]
+    areas: TimedCurve,
+    rhythm: Rhythm,
+    fragments: np.ndarray,
+    edge_share: float,
+    beats: Sequence[Beat],
+    *,
+    scale: tuple[float, float],
 ) -> Findings:
-    """Return the findings; `areas` are those of the outlines as they came, `fragments` (T,) shares of their pixels."""
+    """Return the findings; `areas` are those of the outlines as they came, `fragments` (T,) shares of their pixels.
+
+    `scale` is (column, row) spacing.
+    """
     return Findings(
         unused_frames_percent=100 * float(np.mean(~areas.measured)),
         jitter_percent=100 * areas.roughness(rhythm.smoothing_ms) * areas.swing / float(np.mean(areas.values)),
         fragment_percent=100 * float(np.mean(fragments)),
         sector_edge_percent=100 * edge_share,
-        apex_motion_percent=float(np.mean([apex_motion_percent(beat) for beat in beats])),
+        apex_motion_percent=float(np.mean([apex_motion_percent(beat, scale) for beat in beats])),
         frames_per_cycle=rhythm.cycle_ms / areas.interval_ms,
         apex_down=all(_apex_is_below(beat.end_diastole) for beat in beats),
     )
 
 
-def apex_motion_percent(beat: Beat) -> float:
+def apex_motion_percent(beat: Beat, scale: tuple[float, float]) -> float:
     """Return how far the apex comes down towards the annulus in systole, in percent of the LV's length.
 
     A true apex hardly moves. Where the plane misses it, what looks like the apex is wall that thickens and moves.
+    `scale` is (column, row) spacing: a tilted axis in pixels that are not square points elsewhere.
     """
-    apex, base = np.array(beat.end_diastole.apex), np.mean(beat.end_diastole.annulus, axis=0)
+    apex, base = np.array(beat.end_diastole.apex) * scale, np.mean(beat.end_diastole.annulus, axis=0) * scale
     axis = base - apex
-    return float(100 * (np.array(beat.end_systole.apex) - apex) @ axis / max(axis @ axis, 1e-9))
+    return float(100 * (np.array(beat.end_systole.apex) * scale - apex) @ axis / max(axis @ axis, 1e-9))
 
 
 def _apex_is_below(ventricle: Ventricle) -> bool:

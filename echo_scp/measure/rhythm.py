@@ -29,13 +29,18 @@ MIN_INTERVALS = 3  # below, a variation says nothing
 class Rhythm:
     """The length of a cycle in this clip; `estimated` when it had to be read off the area curve.
 
-    `overruled_bpm` is the machine's rate where the curve clearly shows another.
+    `overruled_bpm` is the machine's rate where the curve clearly shows another, or the machine's own R waves do.
     """
 
     cycle_ms: float
     heart_rate_bpm: float
     estimated: bool = False
     overruled_bpm: float | None = None
+
+    @property
+    def r_waves_hold(self) -> bool:
+        """Whether the R waves that the machine told are those of the beats in the clip."""
+        return not self.estimated or self.overruled_bpm is None
 
     @property
     def smoothing_ms(self) -> float:
@@ -47,9 +52,9 @@ def find_rhythm(clip: Clip, areas: TimedCurve, agreement_percent: float) -> Rhyt
     """Return the rhythm by the R waves, else the machine's heart rate, else the curve's period; None if none shows.
 
     Where the curve repeats itself with a period that is off the machine's by more than `agreement_percent`, the machine
-    is wrong: it counted T waves, or its number is of another moment.
+    is wrong: it counted T waves, or its number is of another moment. So is a rate that far off its own R waves.
     """
-    told = _told_rhythm(clip)
+    told = _told_rhythm(clip, agreement_percent)
     period_ms = _period(areas)
     seen = period_ms if period_ms is not None and _plausible(MS_PER_MINUTE / period_ms) else None
     if told is None:
@@ -59,16 +64,19 @@ def find_rhythm(clip: Clip, areas: TimedCurve, agreement_percent: float) -> Rhyt
     return Rhythm(seen, MS_PER_MINUTE / seen, estimated=True, overruled_bpm=MS_PER_MINUTE / told.cycle_ms)
 
 
-def _told_rhythm(clip: Clip) -> Rhythm | None:
+def _told_rhythm(clip: Clip, agreement_percent: float) -> Rhythm | None:
     told = clip.heart_rate_bpm if _plausible(clip.heart_rate_bpm) else None
     intervals = np.diff(clip.r_wave_times_ms)
     if len(intervals) and _plausible(rate := MS_PER_MINUTE / max(float(np.median(intervals)), 1.0)):
+        if told is not None and _disagree(told, rate, agreement_percent):
+            return Rhythm(MS_PER_MINUTE / rate, rate, overruled_bpm=told)
         return Rhythm(MS_PER_MINUTE / rate, told or rate)
     return None if told is None else Rhythm(MS_PER_MINUTE / told, told)
 
 
-def _disagree(one_ms: float, other_ms: float, percent: float) -> bool:
-    return 100 * abs(one_ms - other_ms) > percent * min(one_ms, other_ms)
+def _disagree(one: float, other: float, percent: float) -> bool:
+    """Tell whether two rates, or two cycles, are further apart than this, of the smaller."""
+    return 100 * abs(one - other) > percent * min(one, other)
 
 
 def _repeats(areas: TimedCurve, period_ms: float) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from echo_scp.config import MeasureConfig
 from echo_scp.measure.biplane import atrial_volume_ml, biplane_interval, biplane_volumes
-from echo_scp.measure.choice import PREFERRED_VIEWS, Candidate, Choice, Pair, candidates, choose, of_view
+from echo_scp.measure.choice import PREFERRED_VIEWS, Candidate, Pair, candidates, choose, of_view
 from echo_scp.measure.interval import around, beat_variance, outline_variance
 from echo_scp.measure.published import published_headline
 from echo_scp.measure.regressed import Regressed, regressed_ef
@@ -51,12 +51,13 @@ def measure_study(
     headline = result if config.aggregation == "beats" else published_headline(found, config)
     if isinstance(headline, NotAssessed):
         return headline
+    used = [clip for clip in found if clip.sop_instance_uid in headline.sop_instance_uids]
     return replace(
         headline,
-        heart_rate_bpm=_heart_rate(choice.clips),
+        heart_rate_bpm=_heart_rate(used),
         body=body if isinstance(body, BodySize) else None,
         regressed_ef_percent=None if beside is None else beside.ef_percent,
-        notes=(*_notes(headline, choice, config), *notes, *((body,) if isinstance(body, Note) else ())),
+        notes=(*_notes(headline, used, config), *notes, *((body,) if isinstance(body, Note) else ())),
     )
 
 
@@ -67,6 +68,7 @@ def _from_two_planes(clips: Sequence[Candidate], config: MeasureConfig) -> Study
     volumes = biplane_volumes(four, two)
     beats = (*four, *two)
     la_volume = atrial_volume_ml(_atria(four), _atria(two))
+    seen_by = View.A4C if _atria(four) else View.A2C
     single_la, single_method = _single_plane_atrium(beats)
     return StudyMeasurement(
         ef_percent=volumes.ef_percent,
@@ -85,6 +87,7 @@ def _from_two_planes(clips: Sequence[Candidate], config: MeasureConfig) -> Study
         area_mm2=_mean(beat.end_diastole.area_mm2 for beat in four),
         la_volume_ml=single_la if la_volume is None else la_volume,
         la_method=single_method if la_volume is None else VolumeMethod.AREA_LENGTH_BIPLANE,
+        la_view=seen_by if la_volume is None and single_la is not None else None,
     )
 
 
@@ -113,6 +116,7 @@ def _from_one_plane(clips: Sequence[Candidate], config: MeasureConfig) -> StudyM
         area_mm2=_mean(beat.end_diastole.area_mm2 for beat in beats),
         la_volume_ml=la_volume,
         la_method=la_method,
+        la_view=None if la_volume is None else clips[0].view,
     )
 
 
@@ -136,19 +140,18 @@ def _single_plane_atrium(beats: Sequence[Beat]) -> tuple[float | None, VolumeMet
 
 def _heart_rate(clips: Iterable[Candidate]) -> float | None:
     """Return the mean of the machine's rates; None unless every clip has one that its outlines bear out."""
-    doubted = {Flag.HEART_RATE_ESTIMATED, Flag.HEART_RATE_DISAGREES}
     measured = [clip.measurement for clip in clips]
-    if any(note.flag in doubted for measurement in measured for note in measurement.notes):
+    if not all(measurement.heart_rate_is_told for measurement in measured):
         return None
     return float(np.mean([measurement.heart_rate_bpm for measurement in measured]))
 
 
-def _notes(result: StudyMeasurement, choice: Choice, config: MeasureConfig) -> Iterator[Note]:
+def _notes(result: StudyMeasurement, clips: Sequence[Candidate], config: MeasureConfig) -> Iterator[Note]:
     if not config.lowest_ef_percent <= result.ef_percent <= config.highest_ef_percent:
         yield Note(Flag.EF_OUT_OF_RANGE, f"EF of {result.ef_percent:.1f} %")
-    flags = [note.flag for clip in choice.clips for note in clip.measurement.notes]
+    flags = [note.flag for clip in clips for note in clip.measurement.notes]
     if Flag.IRREGULAR_RHYTHM in flags:
-        yield Note(Flag.IRREGULAR_RHYTHM, f"in {flags.count(Flag.IRREGULAR_RHYTHM)} of {len(choice.clips)} clips")
+        yield Note(Flag.IRREGULAR_RHYTHM, f"in {flags.count(Flag.IRREGULAR_RHYTHM)} of {len(clips)} clips")
         if result.beat_count < config.irregular_beats:
             detail = f"{result.beat_count} beats were there; an irregular rhythm asks for {config.irregular_beats}"
             yield Note(Flag.FEW_BEATS, detail)

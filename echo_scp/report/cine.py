@@ -77,7 +77,8 @@ def _set_times(ds: Dataset, clip: Clip, measurement: ClipMeasurement) -> None:
         ds.FrameIncrementPointer = 0x00181065
         ds.FrameTimeVector = ["0", *(f"{step:.4f}" for step in steps)]
     ds.CineRate = ds.RecommendedDisplayFrameRate = max(1, round(1000 / mean_ms))
-    ds.HeartRate = round(measurement.heart_rate_bpm)
+    if measurement.heart_rate_is_told:  # the element is an acquisition's (PS3.3 C.7.6.5): a guess is none
+        ds.HeartRate = round(measurement.heart_rate_bpm)
 
 
 def _set_pixels(ds: Dataset, cine: OverlayCine, analysis: ClipAnalysis) -> None:

@@ -28,6 +28,7 @@ IMAGE_VIEW = codes.DCM.ImageView
 CARDIAC_CYCLE_POINT = Code("272518008", "SCT", "Cardiac Cycle Point")
 MEAN: Code = codes.SCT.Mean
 ESTIMATED: Code = codes.SCT.Estimated
+CALCULATED: Code = codes.SCT.Calculated
 DERIVATION = codes.DCM.Derivation
 HEART_RATE = codes.LN.HeartRate
 MEASUREMENT_METHOD = codes.SCT.MeasurementMethod

@@ -24,6 +24,7 @@ from pydicom.sr.coding import Code
 from echo_scp.model import BodySize, ClipMeasurement, StudyAnalysis, StudyMeasurement, View, VolumeMethod
 from echo_scp.report import codes
 from echo_scp.report.groups import measured_clips
+from echo_scp.report.numbers import ef_derivation, heart_rate_derivation, volume_derivation
 
 _BIPLANE = (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
 
@@ -68,17 +69,14 @@ def _ventricular_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
 
 
 def _study_numbers(result: StudyMeasurement) -> Iterator[Number]:
-    derivation = (
-        ((codes.DERIVATION, codes.MEAN),) if result.beat_count > (2 if result.method in _BIPLANE else 1) else ()
-    )
     volumes = VolumeMethod.DISKS_SINGLE_PLANE if result.method is VolumeMethod.REGRESSION else result.method
-    for name, value, unit, method in (
-        (codes.EF, result.ef_percent, codes.PERCENT, result.method),
-        (codes.EDV, result.edv_ml, codes.MILLILITRE, volumes),
-        (codes.ESV, result.esv_ml, codes.MILLILITRE, volumes),
+    for name, value, unit, method, derivation in (
+        (codes.EF, result.ef_percent, codes.PERCENT, result.method, ef_derivation(result)),
+        (codes.EDV, result.edv_ml, codes.MILLILITRE, volumes, volume_derivation(result)),
+        (codes.ESV, result.esv_ml, codes.MILLILITRE, volumes, volume_derivation(result)),
     ):
         if value is not None:
-            yield Number(name, round(value, 1), unit, (*_made(method, result.view), *derivation))
+            yield Number(name, round(value, 1), unit, (*_made(method, result.view), *_derived(derivation)))
     for name, value, unit in (
         (codes.STROKE_VOLUME, result.stroke_volume_ml, codes.MILLILITRE),
         (codes.STROKE_INDEX, result.stroke_index_ml_m2, codes.MILLILITRE_PER_SQUARE_METRE),
@@ -105,7 +103,8 @@ def _clip_numbers(measurement: ClipMeasurement, view: View) -> Iterator[Number]:
             yield Number(phase.area, round(ventricle.area_mm2 / 100, 2), codes.SQUARE_CENTIMETRE, seen)
         if ventricle.length_mm is not None:
             yield Number(phase.length, round(ventricle.length_mm / 10, 2), codes.CENTIMETRE, seen)
-    yield Number(codes.HEART_RATE, round(measurement.heart_rate_bpm, 1), codes.PER_MINUTE)
+    estimated = _derived(heart_rate_derivation(measurement))
+    yield Number(codes.HEART_RATE, round(measurement.heart_rate_bpm, 1), codes.PER_MINUTE, estimated)
 
 
 def _atrial_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
@@ -113,16 +112,20 @@ def _atrial_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
     if not isinstance(result, StudyMeasurement) or result.la_volume_ml is None or result.la_method is None:
         return
     name = codes.atrial_codes(result.la_method).volume
-    yield (Number(name, round(result.la_volume_ml, 1), codes.MILLILITRE, _made(result.la_method, result.view)),)
+    yield (Number(name, round(result.la_volume_ml, 1), codes.MILLILITRE, _made(result.la_method, result.la_view)),)
 
 
-def _made(method: VolumeMethod, view: View) -> tuple[tuple[Code, Code], ...]:
+def _made(method: VolumeMethod, view: View | None) -> tuple[tuple[Code, Code], ...]:
     """Return method and, unless it takes two, view."""
     return ((codes.MEASUREMENT_METHOD, codes.METHODS[method]), *(() if method in _BIPLANE else _seen(view)))
 
 
-def _seen(view: View) -> tuple[tuple[Code, Code], ...]:
-    return ((codes.IMAGE_VIEW, codes.VIEWS[view]),) if view in codes.VIEWS else ()
+def _seen(view: View | None) -> tuple[tuple[Code, Code], ...]:
+    return ((codes.IMAGE_VIEW, codes.VIEWS[view]),) if view is not None and view in codes.VIEWS else ()
+
+
+def _derived(derivation: Code | None) -> tuple[tuple[Code, Code], ...]:
+    return () if derivation is None else ((codes.DERIVATION, derivation),)
 
 
 def _patient(body: BodySize) -> ContainerContentItem:

@@ -38,7 +38,7 @@ from echo_scp.model import (
     VolumeMethod,
 )
 from echo_scp.report import codes
-from echo_scp.report.numbers import headline_numbers, heart_rate, millilitres, percent
+from echo_scp.report.numbers import headline_numbers, heart_rate, heart_rate_derivation, millilitres, percent
 from echo_scp.report.source import MANUFACTURER, engine_parameters, ordered_clips
 from echo_scp.report.uids import derive_uid
 
@@ -111,13 +111,14 @@ def _headline_group(result: StudyMeasurement, clips: tuple[MeasuredClip, ...]) -
 
 
 def _clip_groups(clip: MeasuredClip) -> Iterator[Group]:
+    rate = heart_rate(clip.measurement.heart_rate_bpm, heart_rate_derivation(clip.measurement))
     for number, beat in enumerate(clip.measurement.beats, start=1):
         yield _ventricular_group(
             clip,
             number,
             beat.end_diastole,
             codes.END_DIASTOLE,
-            (*_end_diastolic_numbers(clip, beat), heart_rate(clip.measurement.heart_rate_bpm)),
+            (*_end_diastolic_numbers(clip, beat), rate),
         )
         yield _ventricular_group(
             clip,

@@ -162,6 +162,8 @@ def _measured(measurement: ClipMeasurement) -> str:
 
 def _volumes(measured: StudyMeasurement | ClipMeasurement) -> str:
     if measured.edv_ml is None or measured.esv_ml is None:
+        if isinstance(measured, StudyMeasurement) and measured.aggregation == "usal":  # it knows calibrated clips only
+            return ", volumes not reported because they are outside usal_echo's limits"
         return ", volumes not reported because the image is not calibrated"
     return f", EDV {measured.edv_ml:.0f} mL, ESV {measured.esv_ml:.0f} mL"
 

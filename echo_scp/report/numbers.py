@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from highdicom.sr import CodeContentItem, Measurement, MeasurementProperties, RelationshipTypeValues
+from highdicom.sr import CodeContentItem, CodedConcept, Measurement, MeasurementProperties, RelationshipTypeValues
 from pydicom.sr.coding import Code
 
-from echo_scp.model import BodySize, StudyMeasurement, VolumeMethod
+from echo_scp.model import BodySize, ClipMeasurement, StudyMeasurement, VolumeMethod
 from echo_scp.report import codes
 
 
 def headline_numbers(result: StudyMeasurement) -> Iterator[Measurement]:
     """Yield everything that is known of the study as a whole; EF first."""
     names = codes.volume_codes(result.view, result.method)
-    derivation = _derivation(result)
-    yield percent(names.ef, result.ef_percent, result.method, derivation, _uncertainty(result))
-    yield from _volumes(result, names, derivation)
+    yield percent(names.ef, result.ef_percent, result.method, ef_derivation(result), _uncertainty(result))
+    yield from _volumes(result, names)
     yield from _flow(result)
     yield from _atrium(result)
     yield from _by_area_length(result)
@@ -28,28 +27,39 @@ def headline_numbers(result: StudyMeasurement) -> Iterator[Measurement]:
         yield _body_surface(result.body)
 
 
-def _derivation(result: StudyMeasurement) -> Code | None:
-    """Return what the EF is derived by; a single beat in each plane is no mean."""
-    if result.method is VolumeMethod.REGRESSION:
-        return codes.ESTIMATED
+def ef_derivation(result: StudyMeasurement) -> Code | None:
+    """Return what the EF is derived by (PS3.16 CID 3627)."""
+    return codes.ESTIMATED if result.method is VolumeMethod.REGRESSION else volume_derivation(result)
+
+
+def volume_derivation(result: StudyMeasurement) -> Code | None:
+    """Return what volumes are derived by; a single beat in each plane is no mean, and usal_echo's percentiles are none.
+
+    Beside a network's EF they are still those of the outlines.
+    """
+    if result.aggregation == "usal":
+        return codes.CALCULATED
     planes = 2 if result.method is VolumeMethod.DISKS_BIPLANE else 1
     return codes.MEAN if result.beat_count > planes else None
 
 
 def _uncertainty(result: StudyMeasurement) -> MeasurementProperties | None:
-    """Return how far the interval reaches to either side (PS3.16 TID 310)."""
+    """Return how far the interval reaches to either side (PS3.16 TID 310), in the EF's own unit."""
     if result.ef_interval is None:
         return None
-    return MeasurementProperties(
+    properties = MeasurementProperties(
         upper_measurement_uncertainty=round(result.ef_interval.high - result.ef_percent, 1),
         lower_measurement_uncertainty=round(result.ef_percent - result.ef_interval.low, 1),
     )
+    for item in properties:  # highdicom gives them none
+        item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [CodedConcept.from_code(codes.PERCENT)]
+    return properties
 
 
-def _volumes(result: StudyMeasurement, names: codes.VolumeCodes, derivation: Code | None) -> Iterator[Measurement]:
-    method = result.method
+def _volumes(result: StudyMeasurement, names: codes.VolumeCodes) -> Iterator[Measurement]:
+    method, derivation = result.method, volume_derivation(result)
     if method is VolumeMethod.REGRESSION:  # its volumes are those of the outlines
-        method, derivation = VolumeMethod.DISKS_SINGLE_PLANE, codes.MEAN
+        method = VolumeMethod.DISKS_SINGLE_PLANE
         names = codes.volume_codes(result.view, method)
     for name, index_name, value, index in (
         (names.edv, names.edv_index, result.edv_ml, result.edv_index_ml_m2),
@@ -123,9 +133,14 @@ def millilitres(name: Code, value: float, method: VolumeMethod, derivation: Code
     return Measurement(name, round(value, 1), codes.MILLILITRE, method=codes.METHODS[method], derivation=derivation)
 
 
-def heart_rate(rate_bpm: float) -> Measurement:
+def heart_rate(rate_bpm: float, derivation: Code | None = None) -> Measurement:
     """Return a heart rate."""
-    return Measurement(codes.HEART_RATE, round(rate_bpm, 1), codes.PER_MINUTE)
+    return Measurement(codes.HEART_RATE, round(rate_bpm, 1), codes.PER_MINUTE, derivation=derivation)
+
+
+def heart_rate_derivation(measurement: ClipMeasurement) -> Code | None:
+    """Return what the heart rate of a clip is derived by, None where it is the machine's."""
+    return None if measurement.heart_rate_is_told else codes.ESTIMATED
 
 
 def _indexed(name: Code, index_name: Code | None, value: float, method: VolumeMethod) -> Measurement:

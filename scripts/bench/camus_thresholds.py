@@ -14,11 +14,12 @@ import numpy as np
 
 from echo_scp.measure.biplane import biplane_volumes
 from echo_scp.measure.quality import apex_motion_percent
-from echo_scp.measure.shape import as_ventricle, find_shape
+from echo_scp.measure.shape import as_ventricle, find_shape, scale_of
 from echo_scp.model import Beat, PixelSpacing, Ventricle
 
 PERCENTILES = (50, 90, 95, 99)
 Tracings = dict[tuple[str, str], Ventricle]
+Scales = dict[str, tuple[float, float]]  # (column, row) spacing
 
 
 def main() -> None:
@@ -26,28 +27,30 @@ def main() -> None:
     parser.add_argument("--a4c", type=Path, required=True)
     parser.add_argument("--a2c", type=Path, required=True)
     arguments = parser.parse_args()
-    four, _ = read(arguments.a4c, "train")
+    four, _, scales = read(arguments.a4c, "train")
     beats = beats_of(four)
-    motion = np.percentile([apex_motion_percent(beat) for beat in beats.values()], PERCENTILES)
+    motion = np.percentile([apex_motion_percent(beat, scales[name]) for name, beat in beats.items()], PERCENTILES)
     listed = ", ".join(f"p{percent} {value:.1f}" for percent, value in zip(PERCENTILES, motion, strict=True))
     print(f"apex motion in % of the LV's length, A4C of {len(beats)} patients: {listed}")
     compare_planes(arguments.a4c, arguments.a2c)
 
 
-def read(path: Path, split: str | None = None) -> tuple[Tracings, dict[str, float]]:
-    """Return the LV by (patient, phase), and the reference EF by patient where the file has one."""
+def read(path: Path, split: str | None = None) -> tuple[Tracings, dict[str, float], Scales]:
+    """Return the LV by (patient, phase), the reference EF by patient where the file has one, and the spacing."""
     with np.load(path) as file:
         meta, labels = file["meta"], file["labels"]
     found: Tracings = {}
+    scales: Scales = {}
     for row, label in zip(meta, labels, strict=True):
         if split is not None and str(row["split"]) != split:
             continue
         spacing = PixelSpacing(float(row["mm_per_px_y"]), float(row["mm_per_px_x"]))
+        scales[str(row["patient"])] = scale_of(spacing)
         shape = find_shape(label == 1, label == 3, label == 2, spacing)
         if shape is not None:
             found[str(row["patient"]), str(row["phase"])] = as_ventricle(shape, 0, calibrated=True)
     told = {str(row["patient"]): float(row["lvef"]) for row in meta} if "lvef" in meta.dtype.names else {}
-    return found, told
+    return found, told, scales
 
 
 def beats_of(tracings: Tracings) -> dict[str, Beat]:
@@ -63,7 +66,7 @@ def beats_of(tracings: Tracings) -> dict[str, Beat]:
 
 def compare_planes(a4c: Path, a2c: Path) -> None:
     """Print single-plane and biplane EF beside the reference."""
-    (four, _), (two, told) = read(a4c), read(a2c)
+    (four, _, _), (two, told, _) = read(a4c), read(a2c)
     of_four, of_two = beats_of(four), beats_of(two)
     errors = {"A4C": [], "A2C": [], "biplane": []}
     for patient, reference in told.items():

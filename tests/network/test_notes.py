@@ -305,7 +305,7 @@ def test_a_machine_whose_host_has_no_address_has_not_confirmed():
     """What other machines are told must not wait for a name server."""
     request = CommitmentRequest("1.2.3.4", "CART", "ECHO_SCP", (Reference(US_MULTI_FRAME, "1.2.5"),), 0)
 
-    assert not send_event_report(CommitmentAnswer(request, (), 0), "no-such-host.invalid", 104, 20)
+    assert not send_event_report(CommitmentAnswer(request, (), 0), machine_at(104, host="no-such-host.invalid"), 20)
 
 
 def test_a_machine_that_does_not_take_answers_has_not_confirmed_them(desk):

@@ -50,16 +50,23 @@ def grade(scale, ef_percent):
     ],
 )
 def test_grade_changes_exactly_at_the_cut(scale, cut, below, at):
-    """The cut itself has the better grade, the next number below it the worse."""
-    assert grade(scale, nextafter(cut, -inf)) == below
+    """The cut itself has the better grade, the next number that can be told below it the worse."""
+    assert grade(scale, cut - 0.1) == below
     assert grade(scale, float(cut)) == at
 
 
 @pytest.mark.parametrize(("scale", "upper"), [(MEN, 72), (WOMEN, 74)])
 def test_ef_above_the_normal_range_is_called_so(scale, upper):
-    """The upper end is normal, the next number is not."""
+    """The upper end is normal, the next number that can be told is not."""
     assert grade(scale, float(upper)) == "normal"
-    assert grade(scale, nextafter(upper, inf)) == "above normal range"
+    assert grade(scale, upper + 0.1) == "above normal range"
+
+
+@pytest.mark.parametrize("ef_percent", [nextafter(50, -inf), 49.96, 50.04])
+def test_number_is_graded_as_it_is_told(ef_percent):
+    """A report that says 50.0 % must not say below 50 % beside it."""
+    assert assessed(ef_percent) == assessed(50.0)
+    assert assessed(ef_percent) != assessed(49.9)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +137,12 @@ def test_every_ef_has_one_grade_per_scale(ef_percent, sex):
     ],
 )
 def test_volume_is_graded_at_both_ends_of_its_range(quantity, sex, lowest, highest):
-    """The ends are normal, the next number is not."""
+    """The ends are normal, the next number that can be told is not."""
     scale = f"LV {quantity[:3].upper()}, ASE/EACVI 2015, {'men' if sex is Sex.MALE else 'women'}"
 
     words = [
         of_volumes(sex, **{quantity: value})[scale]
-        for value in (nextafter(lowest, -inf), float(lowest), float(highest), nextafter(highest, inf))
+        for value in (lowest - 0.1, float(lowest), float(highest), highest + 0.1)
     ]
     assert words == ["below normal range", "normal", "normal", "above normal range"]
 
@@ -155,7 +162,7 @@ def test_index_is_graded_at_both_ends_of_its_range(scale, quantity, sex, lowest,
 
     words = [
         of_volumes(sex, body=body, **{quantity: 2 * value})[scale]
-        for value in (lowest - 0.01, lowest, highest, highest + 0.01)
+        for value in (lowest - 0.1, lowest, highest, highest + 0.1)
     ]
     assert words == ["below normal range", "normal", "normal", "above normal range"]
 

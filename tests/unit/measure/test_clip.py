@@ -186,6 +186,14 @@ def test_wrong_heart_rate_of_the_machine_costs_no_clip(make_phantom, told):
     assert flags(result) == {Flag.HEART_RATE_DISAGREES}
 
 
+def test_heart_rate_that_the_machines_own_r_waves_contradict_is_flagged(make_phantom):
+    """Reported is the rate of the R waves, and no cardiac output rests on it."""
+    result = measured(make_phantom(heart_rate_bpm=60, told_heart_rate_bpm=120.0, r_waves=True, beats=3.5))
+
+    assert result.heart_rate_bpm == pytest.approx(60)
+    assert flags(result) == {Flag.HEART_RATE_DISAGREES}
+
+
 def test_atrium_is_measured_at_end_systole(make_phantom):
     """The phantom's LA: 8 A^2 / (3 pi L) of 942 mm2 and 30 mm are 25 mL, on the frame of each end-systole."""
     result = measured(make_phantom(beats=2))

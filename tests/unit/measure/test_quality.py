@@ -9,8 +9,9 @@ import pytest
 
 from echo_scp.config import MeasureConfig
 from echo_scp.measure import measure_clip
-from echo_scp.measure.quality import TROUBLED, Findings, quality_notes, score
-from echo_scp.model import Flag, Quality, QualityPart
+from echo_scp.measure.quality import TROUBLED, Findings, apex_motion_percent, quality_notes, score
+from echo_scp.model import Beat, Flag, Quality, QualityPart
+from tests.unit.measure.planes import uncalibrated_ventricle
 
 CONFIG = MeasureConfig()
 CLEAN = Findings(0.0, 0.0, 0.0, 0.0, 3.0, 40.0, apex_down=False)
@@ -71,6 +72,18 @@ def test_score_is_the_product_and_the_weakest_part_is_named():
 
     assert quality.score == pytest.approx(0.4)
     assert quality.weakest.name == "one"
+
+
+@pytest.mark.parametrize(("column_mm", "row_mm"), [(1.0, 1.0), (0.5, 1.0), (1.0, 0.4)])
+def test_apex_motion_is_the_same_in_pixels_of_any_shape(column_mm, row_mm):
+    """An LV of (30, 80) mm whose apex moves 10 mm sideways: along the axis that is 300 / 7300 of its length."""
+    scale = np.array([column_mm, row_mm])
+    ends = [
+        replace(uncalibrated_ventricle(), apex=tuple(apex / scale), annulus=((20, 80) / scale, (40, 80) / scale))
+        for apex in (np.array([0.0, 0.0]), np.array([10.0, 0.0]))
+    ]
+
+    assert apex_motion_percent(Beat(*ends, 60.0, 60.0), (column_mm, row_mm)) == pytest.approx(100 * 300 / 7300)
 
 
 def test_clip_of_an_apex_that_comes_down_is_foreshortened(make_phantom):

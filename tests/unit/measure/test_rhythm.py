@@ -36,6 +36,15 @@ def test_r_waves_set_the_cycle_and_the_told_rate_is_reported(make_phantom):
     assert rhythm.heart_rate_bpm == 66.0
 
 
+def test_r_waves_overrule_a_told_rate_that_they_contradict(make_phantom):
+    """A rate of 120 beside R waves a second apart is not of this clip; the R waves still tell where beats begin."""
+    rhythm = rhythm_of(make_phantom(heart_rate_bpm=60, told_heart_rate_bpm=120.0, r_waves=True))
+
+    assert rhythm.heart_rate_bpm == pytest.approx(60)
+    assert rhythm.overruled_bpm == 120.0
+    assert rhythm.r_waves_hold
+
+
 def test_r_waves_alone_give_the_heart_rate(make_phantom):
     """Two R waves are enough; this is no estimate."""
     rhythm = rhythm_of(make_phantom(heart_rate_bpm=60, told_heart_rate_bpm=None, r_waves=True))

@@ -189,6 +189,17 @@ def test_atrium_in_one_plane_only_is_single_plane():
     assert (result.la_volume_ml, result.la_method) == (49.0, VolumeMethod.AREA_LENGTH_SINGLE_PLANE)
 
 
+@pytest.mark.parametrize("shown", [View.A4C, View.A2C])
+def test_atrium_of_one_plane_names_the_plane_it_was_seen_in(shown):
+    """The LV's result is biplane; the LA's is of the plane that shows it, a biplane one of neither."""
+    seen = {view: ATRIUM if view is shown else None for view in (View.A4C, View.A2C)}
+    clips = [make_analysis(number, view, left_atrium=atrium) for number, (view, atrium) in enumerate(seen.items())]
+    both = [make_analysis(number, view, left_atrium=ATRIUM) for number, view in enumerate(seen)]
+
+    assert measure_study(clips).la_view is shown
+    assert measure_study(both).la_view is None
+
+
 def test_irregular_rhythm_asks_for_five_beats():
     """Four beats: the flag says how many there were; five are enough."""
     irregular = (Note(Flag.IRREGULAR_RHYTHM, "vary"),)
@@ -281,6 +292,19 @@ def test_usal_takes_percentiles_over_clips_and_leaves_out_the_occluded():
 
 def with_reproduction(analysis, reproduction):
     return replace(analysis, measurement=replace(analysis.measurement, reproduction=reproduction))
+
+
+def test_published_headline_has_the_heart_rate_of_its_own_clips():
+    """A cardiac output joins a stroke volume with the rate of the same clips, not of the A2C that went unused."""
+    numbers = Reproduction(60.0, 120.0, 48.0, 50.0, 4)
+    four = with_reproduction(make_analysis(1, heart_rate_bpm=60.0), numbers)
+    two = make_analysis(2, View.A2C, heart_rate_bpm=70.0, notes=(Note(Flag.IRREGULAR_RHYTHM, "vary"),))
+
+    result = measure_study([four, two], MeasureConfig(aggregation="usal"))
+
+    assert result.sop_instance_uids == ("1.2.1",)
+    assert result.heart_rate_bpm == 60.0
+    assert Flag.IRREGULAR_RHYTHM not in flags(result)
 
 
 def test_usal_without_a_credible_window_is_not_assessed():

@@ -115,6 +115,15 @@ def test_it_refers_to_its_source_and_is_derived() -> None:
     assert cine.SeriesDescription == "LV contour cine A4C 1 (research use)"
 
 
+def test_a_heart_rate_that_no_machine_told_is_not_written() -> None:
+    """Other software would take it for that of the ECG."""
+    analysis = make_analysis()
+    guessed = replace(analysis.measurement, notes=(Note(Flag.HEART_RATE_ESTIMATED, ""),))
+
+    assert make_cine(analysis).HeartRate == 75
+    assert "HeartRate" not in make_cine(replace(analysis, measurement=guessed))
+
+
 def test_the_same_result_gives_the_same_bytes() -> None:
     """A retry sends the same object again."""
     analysis = make_analysis()

@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import BodySize, StudyAnalysis, View, VolumeMethod
+from echo_scp.model import BodySize, Flag, Note, StudyAnalysis, View, VolumeMethod
 from echo_scp.report import PredecessorReference, build_echo_sr, build_sr
 from tests.unit.report.builders import NOW, make_clip_analysis, make_refused_analysis, make_study_analysis
 from tests.unit.report.validators import dciodvfy_errors, dsrdump
@@ -107,6 +107,43 @@ def test_a_biplane_result_has_a_method_and_no_view() -> None:
         "29463-7": 80.0,
         "8277-6": 2.0,
     }
+
+
+def test_a_regressed_ef_is_an_estimate_and_no_mean() -> None:
+    """As the measurement report says; usal_echo's percentiles are neither."""
+    study = make_study_analysis()
+    told = {"regression": {"method": VolumeMethod.REGRESSION, "beat_count": 3}, "usal": {"aggregation": "usal"}}
+
+    derived = {}
+    for name, changes in told.items():
+        report = make_report(replace(study, result=replace(study.result, **changes)))
+        first = numbers(next(sections(next(sections(report, "59776-5")), "125007")))
+        derived[name] = tuple(first[quantity][2].get("121401") for quantity in (EF, EDV))
+
+    assert derived == {"regression": ("414135002", "373098007"), "usal": ("258090004", "258090004")}
+
+
+@pytest.mark.parametrize(("seen_by", "told"), [(View.A2C, "399232001"), (None, None)])
+def test_an_atrium_of_one_plane_names_that_plane(seen_by, told) -> None:
+    """Beside a biplane result of the LV too, whose own view is the A4C."""
+    study = make_biplane_study()
+    method = VolumeMethod.AREA_LENGTH_SINGLE_PLANE
+    report = make_report(replace(study, result=replace(study.result, la_method=method, la_view=seen_by)))
+
+    _, atrium = sections(report, "59776-5")
+    ((_, _, modified),) = numbers(next(sections(atrium, "125007"))).values()
+    assert modified.get("111031") == told
+
+
+@pytest.mark.parametrize(("notes", "told"), [((), None), ((Note(Flag.HEART_RATE_ESTIMATED, ""),), "414135002")])
+def test_a_heart_rate_read_off_the_outlines_is_an_estimate(notes, told) -> None:
+    """The machine's stands as it is."""
+    analysis = make_clip_analysis()
+    analysis = replace(analysis, measurement=replace(analysis.measurement, notes=notes))
+
+    clip = list(sections(make_report(make_study_analysis(analysis)), "125007"))[1]
+
+    assert numbers(clip)["8867-4"][2].get("121401") == told
 
 
 def test_every_group_is_of_two_dimensional_pictures() -> None:

@@ -15,7 +15,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import NotAssessed, Reason, StudyAnalysis, View, VolumeMethod
+from echo_scp.model import Flag, NotAssessed, Note, Reason, StudyAnalysis, View, VolumeMethod
 from echo_scp.report import PredecessorReference, build_echo_sr, build_seg, build_sr, study_objects
 from tests.unit.report.builders import (
     NOW,
@@ -171,15 +171,18 @@ def test_area_length_and_regression_stand_beside_under_the_generic_names() -> No
 
 
 def test_an_ef_carries_how_far_its_interval_reaches() -> None:
-    """TID 310: upper and lower uncertainty, in percent."""
+    """TID 310: upper and lower uncertainty, in points of the EF's own unit: 13.8 without a unit would be nothing."""
     report = make_sr(make_biplane_study())
 
     reaches = {
-        item.ConceptNameCodeSequence[0].CodeValue: float(item.MeasuredValueSequence[0].NumericValue)
+        item.ConceptNameCodeSequence[0].CodeValue: (
+            float(item.MeasuredValueSequence[0].NumericValue),
+            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue,
+        )
         for item in items_of(report)
         if item.get("ValueType") == "NUM" and item.ConceptNameCodeSequence[0].CodeValue.startswith("37188")
     }
-    assert sorted(reaches.values()) == [13.8, 13.8]
+    assert reaches == {"371886008": (13.8, "%"), "371885007": (13.8, "%")}
 
 
 def items_of(ds: Dataset) -> list[Dataset]:
@@ -247,6 +250,35 @@ def test_a_result_of_one_beat_is_no_mean() -> None:
     study = replace(study, result=replace(study.result, beat_count=1))
 
     assert groups_of(make_sr(study))[0].get_measurements(EF_A4C)[0].derivation is None
+
+
+@pytest.mark.parametrize(("notes", "told"), [((), None), ((Note(Flag.HEART_RATE_DISAGREES, ""),), "414135002")])
+def test_a_heart_rate_read_off_the_outlines_is_an_estimate(notes, told) -> None:
+    """The machine's stands as it is."""
+    analysis = make_clip_analysis()
+    analysis = replace(analysis, measurement=replace(analysis.measurement, notes=notes))
+
+    (rate,) = groups_of(make_sr(make_study_analysis(analysis)))[1].get_measurements(HEART_RATE)
+    assert (None if rate.derivation is None else rate.derivation.value) == told
+
+
+def test_a_percentile_over_clips_is_no_mean() -> None:
+    """usal_echo's numbers are calculated otherwise (PS3.16 CID 3627)."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, beat_count=7, aggregation="usal"))
+
+    measured = groups_of(make_sr(study))[0].get_measurements()
+    assert {item.derivation.value for item in measured if item.derivation is not None} == {"258090004"}
+
+
+def test_volumes_of_one_window_beside_a_regressed_ef_are_no_mean() -> None:
+    """The EF is the network's estimate; the volumes are those of the outlines in the one window."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, method=VolumeMethod.REGRESSION, beat_count=1))
+
+    first = groups_of(make_sr(study))[0]
+    assert first.get_measurements(EF)[0].derivation.value == "414135002"
+    assert first.get_measurements(EDV_A4C)[0].derivation is None
 
 
 def test_an_area_length_result_reports_under_the_generic_names() -> None:
@@ -330,6 +362,17 @@ def test_an_uncalibrated_clip_gives_an_ejection_fraction_and_nothing_in_millilit
     assert units == {"%", "/min"}
     assert "mL" not in "".join(texts_of(report))
     assert any("not calibrated" in text for text in texts_of(report))
+
+
+def test_a_volume_outside_a_published_pipelines_limits_is_not_called_uncalibrated() -> None:
+    """usal_echo drops an EDV below 20 mL; the clips it rests on are calibrated."""
+    study = make_study_analysis()
+    study = replace(study, result=replace(study.result, aggregation="usal", edv_ml=None))
+
+    said = next(text for text in texts_of(make_sr(study)) if text.startswith("LV ejection fraction "))
+
+    assert "usal_echo's limits" in said
+    assert "calibrated" not in said
 
 
 def test_grades_and_thresholds_are_said() -> None:
