@@ -27,7 +27,10 @@ class ArchiveReports:
     def work(self, now: float) -> None:
         """Take up what is there. Raises DatabaseUnavailableError; what is not taken up then stays."""
         for path, told in self._desk.reports():
-            self._take_up(told)
+            try:
+                self._take_up(told)
+            except ValueError as error:  # what a peer wrote must not keep the others waiting
+                log.error("commitment.unusable", transaction_uid=told.transaction_uid, detail=str(error))
             path.unlink(missing_ok=True)
 
     def _take_up(self, told: ArchiveReport) -> None:

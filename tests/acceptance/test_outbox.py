@@ -480,12 +480,16 @@ def test_a_failure_that_is_reported_on_another_association_sends_again(database,
     assert scp.received == [uid, uid]
 
 
-@pytest.mark.parametrize(("is_ours", "title"), [(False, "PACS"), (True, "MALLORY")], ids=["not asked", "a stranger"])
-def test_a_report_that_nobody_awaits_changes_nothing(database, tmp_path, is_ours, title):
+@pytest.mark.parametrize(
+    ("other_uid", "title"),
+    [("1.2.3", "PACS"), ("", "MALLORY"), ("1.2\0", "PACS")],
+    ids=["not asked", "a stranger", "no text for a table"],
+)
+def test_a_report_that_nobody_awaits_changes_nothing(database, tmp_path, other_uid, title):
     """Commitment may lead to the removal of our copy: only who was asked is believed, and only what was asked."""
     with CommitmentScp(reports=False).running() as port:
         outbox, uid, transaction_uid = asked_without_a_report(database, tmp_path, port)
-        left = tell(outbox, transaction_uid if is_ours else "1.2.3", CommitmentReport(frozenset({uid}), ()), title)
+        left = tell(outbox, other_uid or transaction_uid, CommitmentReport(frozenset({uid}), ()), title)
 
     assert outbox.rows("state") == [("delivered",)]
     assert left == []
