@@ -111,8 +111,8 @@ def _headline_group(result: StudyMeasurement, clips: tuple[MeasuredClip, ...]) -
 
 
 def _clip_groups(clip: MeasuredClip) -> Iterator[Group]:
-    rate = heart_rate(clip.measurement.heart_rate_bpm, heart_rate_derivation(clip.measurement))
     for number, beat in enumerate(clip.measurement.beats, start=1):
+        rate = heart_rate(clip.measurement.heart_rate_bpm, heart_rate_derivation(clip.measurement))
         yield _ventricular_group(
             clip,
             number,
