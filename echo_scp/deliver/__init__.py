@@ -2,7 +2,7 @@
 
 from echo_scp.deliver.commitment import CommitmentReport, Reference, read_report, request_commitment
 from echo_scp.deliver.dimse import accepted_sop_classes, associate, echo, send
-from echo_scp.deliver.outcome import DeliveryOutcome, Sender
+from echo_scp.deliver.outcome import DeliveryOutcome, Sender, offer_of
 from echo_scp.deliver.rules import StudyFacts, study_facts, wants
 from echo_scp.deliver.sender import open_sender
 
@@ -15,6 +15,7 @@ __all__ = [
     "accepted_sop_classes",
     "associate",
     "echo",
+    "offer_of",
     "open_sender",
     "read_report",
     "request_commitment",

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from echo_scp.audit import AuditTrail, Party, Study, instances_transferred
 from echo_scp.config import Config, Destination, ObjectKind
 from echo_scp.database.connection import Database, Row, Transaction
-from echo_scp.deliver import Sender, open_sender
+from echo_scp.deliver import Sender, offer_of, open_sender
 from echo_scp.errors import (
     DeliveryError,
     DestinationRefusedError,
@@ -67,45 +67,59 @@ class Lane:
         Raises DatabaseUnavailableError; what was sent last may then be sent again, which changes nothing there.
         """
         paths = self._due()
-        if not paths or not self._may_try():
+        failures = self._may_try() if paths else None
+        if failures is None:
             return False
-        timeout_s, sent = self._settings.timeout_s, False
         try:
-            with open_sender(self._destination, self._calling_ae_title, timeout_s, paths) as sender:
-                self._answered()
+            with open_sender(self._destination, self._calling_ae_title, self._settings.timeout_s, paths) as sender:
+                is_open = self._send_next(sender)
+                self._answered()  # only now: a way by HTTP is open before anybody was called
+                if not is_open:
+                    return False
                 while not self._stopping() and self._send_next(sender):
-                    sent = True
+                    pass
         except DestinationUnreachableError as error:
-            self._rest(error)
-            return True
-        return sent
+            self._rest(error, failures)
+        return True
 
     def _due(self) -> list[Path]:
-        """Return the files that come next; those that are not there (a store that is not mounted) wait alone."""
+        """Return the files that come next; those that cannot be read (a store that is not mounted) wait alone."""
         with self._database.transaction() as transaction:
             due = [_taken(row) for row in transaction.rows("due_deliveries", **self._parameters, limit=_OFFERED)]
-            for taken in due:
-                if not taken.path.exists():
-                    self._failed(
-                        transaction, taken, DeliveryError(self._destination.name, f"{taken.path} is not there")
-                    )
-        return [taken.path for taken in due if taken.path.exists()]
+            return [taken.path for taken in due if self._is_readable(transaction, taken)]
+
+    def _is_readable(self, transaction: Transaction, taken: Taken) -> bool:
+        """Say whether there is something to send; if not, the object waits."""
+        try:
+            offer_of(taken.path)
+        except FileNotFoundError:
+            detail = f"{taken.path} is not there"
+        except Exception as error:  # noqa: BLE001 - the border to pydicom's parser, which raises what it likes
+            detail = f"{taken.path} cannot be read: {type(error).__name__}"
+        else:
+            return True
+        self._failed(transaction, taken, DeliveryError(self._destination.name, detail))
+        return False
 
     @property
     def _parameters(self) -> dict[str, object]:
         longest_wait = timedelta(seconds=self._settings.maximum_retry_s + self._settings.timeout_s)
         return {"destination": self._destination.name, "longest_wait": longest_wait}
 
-    def _may_try(self) -> bool:
-        """Tell whether the destination is to be tried; of several lanes one probes a destination that has rested."""
+    def _may_try(self) -> int | None:
+        """Return how often in a row the destination was away; None when it is not to be tried now.
+
+        Of several lanes one probes a destination that has rested.
+        """
         with self._database.transaction() as transaction:
             row = transaction.row("destination_rest", **self._parameters)
             if row is None:
-                return True
+                return 0
             if row[1]:
-                return False
+                return None
             probe_s = 2 * self._settings.timeout_s
-            return transaction.row("claim_destination", **self._parameters, probe_s=probe_s) is not None
+            is_ours = transaction.row("claim_destination", **self._parameters, probe_s=probe_s) is not None
+            return cast(int, row[0]) if is_ours else None
 
     def _answered(self) -> None:
         with self._database.transaction() as transaction:
@@ -120,6 +134,8 @@ class Lane:
             if row is None:
                 return False
             taken = _taken(row)
+            if not self._is_readable(transaction, taken):
+                return True
             return sender.takes(taken.path) and self._send(transaction, sender, taken)
 
     def _send(self, transaction: Transaction, sender: Sender, taken: Taken) -> bool:
@@ -132,6 +148,13 @@ class Lane:
         except (NoAnswerError, DestinationRefusedError) as error:
             self._failed(transaction, taken, error)
             return isinstance(error, DestinationRefusedError)
+        except DestinationUnreachableError:
+            raise
+        except Exception as error:  # the edge of an object: what is wrong with it must not keep the others waiting
+            log.exception("delivery.failed", **self._about(taken))
+            detail = f"{taken.path} cannot be sent: {type(error).__name__}"
+            self._failed(transaction, taken, DeliveryError(self._destination.name, detail))
+            return False
         transaction.execute(
             "delivery_made",
             sop_instance_uid=taken.sop_instance_uid,
@@ -191,12 +214,17 @@ class Lane:
             "destination": self._destination.name,
         }
 
-    def _rest(self, error: DestinationUnreachableError) -> None:
-        """Leave the destination alone for a while, longer each time. What waits for it has been tried as long."""
+    def _rest(self, error: DestinationUnreachableError, failures: int) -> None:
+        """Leave the destination alone for a while, longer each time. What waits for it has been tried as long.
+
+        Unless another lane has said so since it had failed `failures` times: theirs and ours are one attempt.
+        """
         name, settings = self._destination.name, self._settings
         with self._database.transaction() as transaction:
             row = transaction.row("destination_rest", **self._parameters)
-            attempt = 1 if row is None else cast(int, row[0]) + 1
+            if failures != (0 if row is None else row[0]):
+                return
+            attempt = failures + 1
             wait_s = retry_wait_s(settings.first_retry_s, settings.maximum_retry_s, attempt)
             parameters = {"destination": name, "wait_s": wait_s, "detail": error.detail}
             transaction.execute("destination_failed", **parameters)

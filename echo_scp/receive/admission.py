@@ -110,7 +110,7 @@ class Admission:
                     os.eventfd_read(self._wake)
                     self._take_new()
                 elif key.data.connection in self._waiting:  # else evicted in this round
-                    self._proceed(key.data)
+                    self._try(key.data)
             self._close_overdue()
         for waiting in list(self._waiting.values()):
             self._drop(waiting)
@@ -135,6 +135,15 @@ class Admission:
             self._remember(Waiting(connection, address, deadline, is_shaking_hands=is_tls))
             if len(self._waiting) > MAXIMUM_WAITING:
                 self._evict_oldest()
+
+    def _try(self, waiting: Waiting) -> None:
+        try:
+            self._proceed(waiting)
+        except Exception:  # the edge of a connection: were the thread to end, the node would be deaf without a word
+            log.exception("connection.failed", peer=waiting.address)
+            if waiting.connection in self._waiting:
+                self._forget(waiting)
+            waiting.connection.close()
 
     def _proceed(self, waiting: Waiting) -> None:
         if waiting.is_shaking_hands and not self._shake_hands(waiting):

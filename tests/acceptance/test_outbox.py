@@ -58,7 +58,9 @@ class Outbox:
         self.database = database
         self.folder = folder
         options = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port}
-        self.destination = Destination(**(options | changes))
+        self.destination = Destination(
+            **{key: value for key, value in (options | changes).items() if value is not None}
+        )
         deliver = {"first_retry_s": 60, "maximum_retry_s": 6 * 3600, "give_up_after_h": 168, "timeout_s": 5}
         self.config = Config(deliver=deliver, destinations=(self.destination,))
         self.audit = AuditTrail(AuditConfig(), folder / "audit.log", "ECHO_SCP")
@@ -286,15 +288,15 @@ def test_a_file_that_is_away_waits_alone(database, tmp_path):
     assert outbox.rows("state, attempt_count") == [("delivered", 2)]
 
 
-def test_a_file_that_cannot_be_read_holds_up_no_other(database, tmp_path):
-    """What a broken disk left of one object: it waits alone, whether its beginning or its end is gone."""
+def test_a_file_that_cannot_be_read_holds_up_no_other(database, tmp_path, monkeypatch):
+    """What a broken disk left of one object: it waits alone, whether that is found before the association or on it."""
     scp = both()
     with scp.running() as port:
         outbox = Outbox(database, tmp_path, port)
         queued = [uid for _ in range(3) for uid in outbox.queue("SR")]
         (empty,), (cut,) = (list(tmp_path.glob(f"{uid}*")) for uid in queued[:2])
         empty.write_bytes(b"")
-        cut.write_bytes(cut.read_bytes()[:-1])
+        monkeypatch.setattr("echo_scp.deliver.dimse.dcmread", lambda path: dcmread(path if path != cut else empty))
 
         for _ in range(3):
             outbox.lane.send_due()
@@ -306,7 +308,7 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(database, tmp_path):
 def test_a_web_service_that_is_away_rests_longer_each_time(database, tmp_path, free_port):
     """To be able to call it is not to have had its answer."""
     url = f"http://127.0.0.1:{free_port}/studies"
-    outbox = Outbox(database, tmp_path, 0, ae_title="", host="", port=104, url=url)
+    outbox = Outbox(database, tmp_path, 0, ae_title=None, host=None, url=url)
     outbox.queue("SR")
 
     rests = []
