@@ -1,6 +1,6 @@
 """Time a whole study on the CPU: 80 instances end to end, beside the seed's road over the same clips.
 
-python scripts/bench/analyse.py [--rounds 3] [--precision int8] [--openvino] [--again]
+python scripts/bench/analyse.py [--rounds 3] [--precision int8] [--openvino] [--objects SR SEG] [--again]
 
 The study is synthetic, made once from its seed under build/bench. Both roads are measured in the same run, in turn,
 each in a process of its own; the best round counts.
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[0], help="of an engine; 0: as configured by default")
     parser.add_argument("--seed-clips", type=int, default=4, help="clips of the seed's road; scaled by frames")
     parser.add_argument("--openvino", action="store_true", help="the same engines in OpenVINO, if it is installed")
+    parser.add_argument("--objects", nargs="+", default=[], help="also with these kinds of objects alone")
     parser.add_argument("--again", action="store_true", help="also a revision in which every clip is known")
     arguments = parser.parse_args()
     paths = write_study(CACHE, arguments.seed)
@@ -69,6 +70,8 @@ def _report(arguments: argparse.Namespace, paths: tuple[Path, ...]) -> Iterator[
 
 def _roads(arguments: argparse.Namespace) -> list[Road]:
     roads = [Road(arithmetic=name, threads=threads) for name in arguments.precision for threads in arguments.threads]
+    if arguments.objects:
+        roads.append(Road(arithmetic=arguments.precision[0], objects=tuple(arguments.objects)))
     if arguments.again:
         roads.append(Road(arithmetic=arguments.precision[0], again=True))
     if arguments.openvino:

@@ -31,19 +31,24 @@ OTHER = "decoder's threads, the interpreter, all else"
 
 @dataclass(frozen=True)
 class Road:
-    """How to analyse: "onnxruntime" or "openvino", its arithmetic, threads of an engine, memory, revisited or not."""
+    """How to analyse: "onnxruntime" or "openvino", its arithmetic, threads of an engine, memory, revisited or not.
+
+    `objects` are the kinds that are made; () are all.
+    """
 
     runtime: str = "onnxruntime"
     arithmetic: str = "fp32"
     threads: int = 0
     memory_mb: int = 1024
     again: bool = False
+    objects: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         threads = f", {self.threads} engine threads" if self.threads else ""
         again = ", a revision with every clip known" if self.again else ""
-        return f"{self.runtime} {self.arithmetic}{threads}{again}"
+        objects = f", {' and '.join(self.objects)} alone" if self.objects else ""
+        return f"{self.runtime} {self.arithmetic}{threads}{again}{objects}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,10 @@ def measure(paths: Sequence[Path], road: Road) -> StudyTime:
     # Stages time themselves into a histogram of wall seconds; with threads side by side, CPU seconds say more.
     metrics.Histogram.time = lambda self, **labels: clock.stage(labels["stage"])  # type: ignore[method-assign]
     config = Config.model_validate(
-        {"analysis": {"threads": road.threads, "memory_mb": road.memory_mb, "precision": _precision(road)}}
+        {
+            "analysis": {"threads": road.threads, "memory_mb": road.memory_mb, "precision": _precision(road)},
+            "report": {"objects": road.objects} if road.objects else {},
+        }
     )
     engines = _engines(config, road)
     view, segmentation = TimedEngine(engines.view, clock), TimedEngine(engines.segmentation, clock)

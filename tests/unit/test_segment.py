@@ -52,3 +52,18 @@ def test_the_structures_are_the_manifests_labels():
 
     assert segmentation.structures == (Structure.LV_CAVITY, Structure.LV_MYOCARDIUM, Structure.LEFT_ATRIUM)
     assert not segmentation.masks(Structure.LEFT_ATRIUM).any()
+
+
+def test_channels_come_under_the_number_of_their_structure():
+    """What a network may say and nobody asks for is background, and the channels behind it are numbered without it."""
+    labels = {"tensor": "logits", "labels": ("background", "ignore", "lv_cavity", "left_atrium")}
+    ignoring = FakeEngine(make_manifest("segmentation", 80, output=labels), bright_is_ventricle)
+
+    def third_channel(batch):
+        return bright_is_ventricle(batch)[:, [0, 2, 1, 3]]
+
+    outlining = FakeEngine(make_manifest("segmentation", 80, output=labels), third_channel)
+    clip = make_clip(make_moving_square())
+
+    assert not segment(clip, ignoring, batch_frames=16).label_maps.any()
+    assert (segment(clip, outlining, batch_frames=16).masks(Structure.LV_CAVITY) == (clip.frames == 255)).mean() > 0.99

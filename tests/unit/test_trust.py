@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from echo_scp.inference.manifest import TrustTable
 from echo_scp.model import Flag, Reason, Segmentation, Structure
-from echo_scp.segment import segment
-from echo_scp.trust import FRAMES, Agreement, ask_again, decide, expected_dice, judge, steadiness
+from echo_scp.segment import segment, segment_keeping
+from echo_scp.trust import FRAMES, Agreement, ask_again, asked_again, decide, expected_dice, judge, steadiness
 from tests.unit.fakes import FakeEngine, make_clip, make_manifest
 
 SIZE = 64
@@ -119,6 +119,20 @@ def test_few_frames_are_asked_again(count, asked):
     judge(clip, Segmentation(np.ones(clip.frames.shape, np.uint8), (Structure.LV_CAVITY,)), engine)
 
     assert [len(batch) for batch in engine.batches] == [asked] * 3
+
+
+def test_answers_at_hand_are_not_asked_for_again():
+    """What segmenting the clip gave for its frames is taken; only the copies are new, and the verdict is the same."""
+    engine = make_engine(bright_is_ventricle(2.0))
+    clip = make_clip(make_frames(20))
+    segmentation, answers = segment_keeping(asked_again(20), clip, engine, 6)
+    expected = judge(clip, segmentation, engine)
+    runs = len(engine.batches)
+
+    trust = judge(clip, segmentation, engine, answers)
+
+    assert trust == expected
+    assert len(engine.batches) == runs + 2
 
 
 def test_what_comes_in_from_outside_is_black_to_the_network():
