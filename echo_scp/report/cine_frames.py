@@ -37,7 +37,7 @@ COLOURS: tuple[tuple[Structure, Colour], ...] = (
     (Structure.LEFT_ATRIUM, (190, 120, 255)),
     (Structure.LV_CAVITY, (90, 230, 120)),
 )
-_GREY: Colour = (0, 0, 0)
+_GREY: Colour = (0, 0, 0)  # no chroma: of a frame only the luma is put there
 _TOLERANCE = 0.75  # pixels: what no eye sees, a sixth of the corners
 
 Plane = NDArray[np.uint8]  # (H, W)

@@ -14,7 +14,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 
-_CONTENT = BaseTag(0x0040A730)  # the last element of a report without private ones
+_CONTENT = BaseTag(0x0040A730)  # the last element of our reports: it can be put behind the others
 _ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
 
 
