@@ -52,11 +52,15 @@ class Committing:
             detail = "" if report else "no report of Storage Commitment came"
         except DeliveryError as error:
             report, detail = None, error.detail
+        except Exception as error:  # the edge of a request: else it would be made again every second
+            log.exception("commitment.request_failed", destination=self._destination.name)
+            report, detail = None, f"the request for Storage Commitment failed: {type(error).__name__}"
         attempt = 1 + max(failure_count for _, _, failure_count in rows)
         wait_s = retry_wait_s(self._settings.first_retry_s, self._settings.maximum_retry_s, attempt)
-        self._record_commitment(transaction, report or CommitmentReport(frozenset(), ()), wait_s)
-        told = set() if report is None else report.committed | {uid for uid, _ in report.failed}
-        unanswered = [uid for uid, _, _ in rows if uid not in told]
+        asked = frozenset(uid for uid, _, _ in rows)
+        report = _answer_to(asked, report) if report else CommitmentReport(frozenset(), ())
+        self._record_commitment(transaction, report, wait_s)
+        unanswered = sorted(asked - report.committed - {uid for uid, _ in report.failed})
         if unanswered:
             self._execute(
                 transaction, "commitment_unanswered", sop_instance_uids=unanswered, detail=detail, wait_s=wait_s
@@ -78,3 +82,8 @@ class Committing:
 
     def _execute(self, transaction: Transaction, name: str, **parameters: object) -> None:
         transaction.execute(name, destination=self._destination.name, **parameters)
+
+
+def _answer_to(asked: frozenset[str], report: CommitmentReport) -> CommitmentReport:
+    """Return what a report says of what was asked: what waits to be sent is not committed by a mistake."""
+    return CommitmentReport(report.committed & asked, tuple(each for each in report.failed if each[0] in asked))
