@@ -170,7 +170,10 @@ class Work:
             transaction.execute("forget_future_arrival", study_instance_uid=uid)
             wait_s = self._seconds_until_complete(transaction, uid)
             inputs = transaction.rows("study_inputs", study_instance_uid=uid)
-            if wait_s is None or not inputs:
+            if wait_s is None:
+                return None
+            if not inputs:  # retention removed them, and an operator asked all the same
+                transaction.execute("study_unchanged", study_instance_uid=uid)
                 return None
             if wait_s > 0:
                 self._queue.schedule_analysis(uid, wait_s)

@@ -4,8 +4,9 @@
 #   scripts/backup.sh DATA_FOLDER ARCHIVE.tar.gz            stop the node first (systemctl stop echo-scp)
 #   scripts/backup.sh --restore ARCHIVE.tar.gz DATA_FOLDER  into a folder that is not there or empty; then start the node
 #
-# With the embedded database the folder holds all. With a server of your own (database.url) save that too, by pg_dump,
-# AFTER the folder's copy is begun: rows must not name files that the copy lacks; files without rows harm nobody.
+# With the embedded database the folder holds all. With a server of your own (database.url) save that too, by pg_dump, and
+# shared_folder if there is one, all BEFORE any node starts again: an instance without its row is never analysed, a row
+# without its file neither.
 # Left out: what is made again (metrics, kept, plans) and locks.
 set -euo pipefail
 

@@ -258,10 +258,11 @@ WHERE d.destination = %(destination)s AND d.state = 'delivered'
 ORDER BY d.number LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED;
 
 -- name: note_commitment_request
-INSERT INTO commitment_request (transaction_uid, destination) VALUES (%(transaction_uid)s, %(destination)s);
+INSERT INTO commitment_request (transaction_uid, destination, sop_instance_uids)
+VALUES (%(transaction_uid)s, %(destination)s, %(sop_instance_uids)s);
 
 -- name: commitment_request
-SELECT destination FROM commitment_request WHERE transaction_uid = %(transaction_uid)s;
+SELECT destination, sop_instance_uids FROM commitment_request WHERE transaction_uid = %(transaction_uid)s;
 
 -- name: forget_commitment_requests
 DELETE FROM commitment_request WHERE asked_at < now() - make_interval(secs => %(kept_s)s);

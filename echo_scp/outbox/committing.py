@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import timedelta
 from typing import cast
 
@@ -59,12 +60,15 @@ class Committing:
                 return [], 0.0
             attempt = 1 + max(failure_count for _, _, failure_count in rows)
             wait_s = retry_wait_s(self._settings.first_retry_s, self._settings.maximum_retry_s, attempt)
-            self._execute(transaction, "note_commitment_request", transaction_uid=transaction_uid)
+            uids = [uid for uid, _, _ in rows]
+            self._execute(
+                transaction, "note_commitment_request", transaction_uid=transaction_uid, sop_instance_uids=uids
+            )
             transaction.execute("forget_commitment_requests", kept_s=_REPORTS_AWAITED_S)
             self._execute(
                 transaction,
                 "commitment_asked",
-                sop_instance_uids=[uid for uid, _, _ in rows],
+                sop_instance_uids=uids,
                 wait_s=wait_s + asking_s,
             )
         return [Reference(sop_class_uid, uid) for uid, sop_class_uid, _ in rows], wait_s
@@ -77,11 +81,14 @@ class Committing:
             detail = "" if report else "no report of Storage Commitment came"
         except DeliveryError as error:
             report, detail = None, error.detail
-        told = set() if report is None else report.committed | {uid for uid, _ in report.failed}
-        unanswered = [each.sop_instance_uid for each in references if each.sop_instance_uid not in told]
+        except Exception as error:  # the edge of a request: else it would end the thread that sends
+            log.exception("commitment.request_failed", destination=self._destination.name)
+            report, detail = None, f"the request for Storage Commitment failed: {type(error).__name__}"
+        asked = frozenset(each.sop_instance_uid for each in references)
+        report = answer_to(asked, report) if report else CommitmentReport(frozenset(), ())
+        unanswered = sorted(asked - report.committed - {uid for uid, _ in report.failed})
         with self._database.transaction() as transaction:
-            if report is not None:
-                record_report(transaction, self._destination.name, report, wait_s)
+            record_report(transaction, self._destination.name, report, wait_s)
             if unanswered:
                 self._execute(
                     transaction, "commitment_unanswered", sop_instance_uids=unanswered, detail=detail, wait_s=wait_s
@@ -92,6 +99,11 @@ class Committing:
 
     def _execute(self, transaction: Transaction, name: str, **parameters: object) -> None:
         transaction.execute(name, destination=self._destination.name, **parameters)
+
+
+def answer_to(asked: Set[str], report: CommitmentReport) -> CommitmentReport:
+    """Return what a report says of what was asked; of other objects it is not believed."""
+    return CommitmentReport(report.committed & asked, tuple(each for each in report.failed if each[0] in asked))
 
 
 def record_report(transaction: Transaction, destination: str, report: CommitmentReport, wait_s: float) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import structlog
 
 from echo_scp.commitment import ArchiveReport, CommitmentDesk
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
-from echo_scp.outbox.committing import record_report
+from echo_scp.outbox.committing import answer_to, record_report
 from echo_scp.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ class ArchiveReports:
         """Believe an archive what it was asked, and nobody else."""
         with self._database.transaction() as transaction:
             row = transaction.row("commitment_request", transaction_uid=told.transaction_uid)
-            destination = "" if row is None else str(row[0])
+            destination, asked = ("", []) if row is None else cast("tuple[str, list[str]]", row)
             if self._ae_titles.get(destination) != told.calling_ae_title:
                 log.warning(
                     "commitment.not_awaited",
@@ -45,4 +46,4 @@ class ArchiveReports:
                     calling_ae_title=told.calling_ae_title,
                 )
                 return
-            record_report(transaction, destination, told.report, self._retry_s)
+            record_report(transaction, destination, answer_to(frozenset(asked), told.report), self._retry_s)

@@ -397,6 +397,39 @@ def test_commitment_makes_delivered_objects_committed(database, tmp_path):
     assert outbox.rows("state") == [("committed",)] * 2
 
 
+def test_what_was_not_asked_for_is_not_committed(database, tmp_path, monkeypatch):
+    """A report that names more than it was asked for must not keep an object from being sent."""
+    outbox = Outbox(database, tmp_path, 104, commitment=True)
+    asked, waiting = outbox.queue("SR", "SEG")
+    with database.transaction() as transaction:
+        transaction._connection.execute("UPDATE delivery SET state = 'delivered' WHERE sop_instance_uid = %s", (asked,))
+    report = CommitmentReport(frozenset((asked, waiting)), ())
+    monkeypatch.setattr("echo_scp.outbox.committing.request_commitment", lambda *_: report)
+
+    Committing(outbox.config, outbox.destination, database).ask_due()
+
+    assert outbox.rows("state") == [("committed",), ("waiting",)]
+
+
+def test_a_report_that_cannot_be_read_is_asked_for_later(database, tmp_path, monkeypatch):
+    """Not at once, and for ever."""
+    outbox = Outbox(database, tmp_path, 104, commitment=True)
+    outbox.queue("SR")
+    with database.transaction() as transaction:
+        transaction._connection.execute("UPDATE delivery SET state = 'delivered'")
+
+    def request(*_: object) -> None:
+        raise AttributeError
+
+    monkeypatch.setattr("echo_scp.outbox.committing.request_commitment", request)
+    committing = Committing(outbox.config, outbox.destination, database)
+
+    asked = [committing.ask_due(), committing.ask_due()]
+
+    assert asked == [True, False]
+    assert outbox.rows("state") == [("delivered",)]
+
+
 def test_an_object_that_the_destination_does_not_commit_is_sent_again(database, tmp_path):
     """Under the same UID; the others are committed."""
     scp = CommitmentScp()
@@ -495,6 +528,17 @@ def test_a_report_that_nobody_awaits_changes_nothing(database, tmp_path, other_u
 
     assert outbox.rows("state") == [("delivered",)]
     assert left == []
+
+
+def test_a_report_counts_for_what_was_asked(database, tmp_path):
+    """Another object of the same destination, delivered and not asked about yet, stays as it is."""
+    with CommitmentScp(reports=False).running() as port:
+        outbox, uid, transaction_uid = asked_without_a_report(database, tmp_path, port)
+        (other,) = outbox.queue("SEG")
+        outbox.lane.send_due()
+        tell(outbox, transaction_uid, CommitmentReport(frozenset({uid, other}), ()))
+
+    assert outbox.rows("state") == [("committed",), ("delivered",)]
 
 
 def test_an_old_report_changes_nothing_of_an_object_that_is_sent_again(database, tmp_path):

@@ -124,6 +124,19 @@ def test_a_worker_that_was_given_up_too_early_does_not_report_for_the_one_that_t
     assert site.rows("SELECT count(*) FROM clip") == [(2,)]
 
 
+def test_a_study_without_images_that_is_asked_for_again_stays_reported(site):
+    """Retention removed them: there is nothing to wait for."""
+    site.receive(1)
+    site.work.analyse_study(STUDY)
+    with site.database.transaction() as transaction:
+        transaction.execute("forget_study_files", study_instance_uid=STUDY)
+        transaction.execute("ask_for_analysis", study_instance_uid=STUDY)
+
+    site.work.analyse_study(STUDY)
+
+    assert site.rows("SELECT state FROM study") == [("reported",)]
+
+
 def test_a_return_to_earlier_engines_is_sent_as_a_new_revision(site):
     """Else the archive's newest report stays that of the engines that were given up."""
     site.receive(1)

@@ -3,5 +3,6 @@
 CREATE TABLE commitment_request (
     transaction_uid text PRIMARY KEY,
     destination text NOT NULL,
+    sop_instance_uids text[] NOT NULL,
     asked_at timestamptz NOT NULL DEFAULT now()
 );
