@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.uid import UID
-
-from scripts.interop.destinations import Destination
+from scripts.interop.destinations import KINDS, Destination
 from scripts.interop.encoded import Likeness, likeness, read
-from scripts.interop.node import Node, wait_until
-from scripts.interop.seen import Seen, good, limited, not_run, wrong
+from scripts.interop.node import AE_TITLE, Node, wait_until
+from scripts.interop.samples import short_name
+from scripts.interop.seen import Seen, Verdict, good, limited, not_run, wrong
 from scripts.viewer.archive import send
 
 DELIVER_S = 300.0
+_SEVERITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 _DELIVERIES = """
     SELECT destination, kind, result_object.sop_instance_uid, path, state, status, attempt_count, detail
     FROM delivery JOIN result_object USING (sop_instance_uid) ORDER BY number
@@ -51,16 +51,16 @@ class _Delivery:
 
 def deliver(node: Node, destinations: tuple[Destination, ...], study: tuple[Path, ...]) -> tuple[Delivered, ...]:
     """Send the study to the node and wait until each destination took or refused every object."""
-    send(study, "ECHO_SCP", node.ports.plain)
-    wait_until(lambda: _is_settled(_deliveries(node), destinations), DELIVER_S)
+    if any(destination.table for destination in destinations):
+        send(study, AE_TITLE, node.ports.plain)
+        wait_until(lambda: _is_settled(_deliveries(node), destinations), DELIVER_S)
     groups: dict[tuple[str, str], list[_Delivery]] = defaultdict(list)
     for delivery in _deliveries(node):
         groups[delivery.destination, delivery.kind].append(delivery)
-    kinds = list(dict.fromkeys(kind for _, kind in groups))
     return tuple(
         Delivered(destination.title, kind, _judge(destination, groups.get((destination.name, kind), [])))
         for destination in destinations
-        for kind in kinds
+        for kind in KINDS
     )
 
 
@@ -84,10 +84,8 @@ def _judge(destination: Destination, deliveries: list[_Delivery]) -> Seen:
     if destination.tool.missing:
         return not_run(destination.tool.missing)
     if not deliveries:
-        return good("-")  # what it is a fallback for was taken
-    seen = [_judge_one(destination, delivery) for delivery in deliveries]
-    worst = max(seen, key=lambda each: list(type(each.verdict)).index(each.verdict))
-    return worst
+        return wrong("not made")
+    return max((_judge_one(destination, delivery) for delivery in deliveries), key=lambda seen: _SEVERITY[seen.verdict])
 
 
 def _judge_one(destination: Destination, delivery: _Delivery) -> Seen:
@@ -101,13 +99,7 @@ def _judge_one(destination: Destination, delivery: _Delivery) -> Seen:
     same, changed = likeness(read(Path(delivery.path)), arrived)
     if same not in (Likeness.BYTES, Likeness.ELEMENTS):
         return wrong("other content", ", ".join(changed))
-    committed = ", committed" if delivery.state == "committed" else ""
-    return good(f"{same}, {_SHORT.get(arrived.syntax, arrived.syntax.name)}{committed}")
-
-
-_SHORT = {
-    UID("1.2.840.10008.1.2"): "Implicit",
-    UID("1.2.840.10008.1.2.1"): "Explicit",
-    UID("1.2.840.10008.1.2.1.99"): "Deflated",
-    UID("1.2.840.10008.1.2.4.50"): "JPEG Baseline",
-}
+    if destination.commits and delivery.state != "committed":
+        return wrong("not committed", delivery.detail)
+    committed = ", committed" if destination.commits else ""
+    return good(f"{same}, {short_name(arrived.syntax)}{committed}")

@@ -120,7 +120,9 @@ def _dcmjs(stack: ExitStack, folder: Path, tls: Credentials) -> Iterator[Destina
         kept, port = folder / name, free_port()
         kept.mkdir()
         order = {"do": "serve", "port": port, "folder": str(kept), "tls": shown and shown.as_order()}
-        stack.enter_context(_process(folder / f"{name}.log", "node", tools.DIMSE, tools.NODE_MODULES, json.dumps(order)))
+        stack.enter_context(
+            _process(folder / f"{name}.log", "node", tools.DIMSE, tools.NODE_MODULES, json.dumps(order))
+        )
         yield Destination(name, title, tool, _dimse_table(name, "DCMJS", port, shown), _raw_files(kept))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pynetdicom.presentation import PresentationContext
 
 from scripts.interop.encoded import Encoded, Likeness, likeness, read
 from scripts.interop.node import Node, Target
-from scripts.interop.samples import Sample
+from scripts.interop.samples import Sample, short_name
 from scripts.interop.seen import Seen, good, limited, not_run, wrong
 from scripts.interop.senders import Sender
 
@@ -41,9 +41,7 @@ class _Attempt:
         return self.path.stem
 
 
-def receive(
-    node: Node, senders: Iterable[Sender], samples: tuple[Sample, ...], folder: Path
-) -> tuple[Received, ...]:
+def receive(node: Node, senders: Sequence[Sender], samples: tuple[Sample, ...], folder: Path) -> tuple[Received, ...]:
     """Send each sample with each sender, plain and over TLS with a certificate; judge by what the node stored."""
     folder.mkdir(parents=True, exist_ok=True)
     found, attempts = [], []
@@ -59,9 +57,12 @@ def receive(
     with _witness() as witness:
         for attempt in attempts:
             uid = attempt.sop_instance_uid
-            seen = _judge_stored(attempt, stored[uid], witness) if uid in stored else _judge(attempt, set_aside, witness)
+            seen = (
+                _judge_stored(attempt, stored[uid], witness) if uid in stored else _judge(attempt, set_aside, witness)
+            )
             found.append(Received(attempt.sender.name, attempt.secure, attempt.sample.syntax, seen))
-    return tuple(found)
+    order = [sender.name for sender in senders]
+    return tuple(sorted(found, key=lambda each: (order.index(each.sender), each.secure)))
 
 
 def _attempt(node: Node, sender: Sender, secure: bool, sample: Sample, folder: Path) -> _Attempt:
@@ -79,10 +80,17 @@ def _judge_stored(attempt: _Attempt, stored: Path, witness: Witness) -> Seen:
         return good("bytes")
     if witness.hear(attempt) != kept:
         return wrong("not what it sends to others", ", ".join(changed))
-    encoding = "" if sent.syntax == kept.syntax else f" as {kept.syntax.name}"
+    encoding = "" if sent.syntax == kept.syntax else f" as {short_name(kept.syntax)}"
     if same is Likeness.OTHER:
-        return limited(f"sender changes elements{encoding}", ", ".join(changed))
+        return limited(f"sender changes elements{encoding}", _told(changed))
     return good(f"{same}{encoding}")
+
+
+def _told(changed: tuple[str, ...]) -> str:
+    """Name what the sender changed or left out; private elements, which have no names, are counted."""
+    named = [name for name in changed if not name.startswith("(")]
+    private = len(changed) - len(named)
+    return ", ".join([*([f"{private} private elements"] if private else []), *named])
 
 
 def _judge(attempt: _Attempt, set_aside: dict[str, Encoded], witness: Witness) -> Seen:

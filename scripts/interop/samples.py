@@ -28,6 +28,21 @@ from echo_scp.phantom.study import PhantomStudy, write_cines
 FRAMES = 4
 # Nothing that we depend on writes this encoding: one frame of a real machine, from pydicom-data.
 _LOSSLESS_JPEG = "JPGLosslessP14SV1_1s_1f_8b.dcm"
+SHORT_NAMES = {
+    ImplicitVRLittleEndian: "Implicit",
+    ExplicitVRLittleEndian: "Explicit",
+    ExplicitVRBigEndian: "Big Endian",
+    DeflatedExplicitVRLittleEndian: "Deflated",
+    JPEGBaseline8Bit: "JPEG Baseline",
+    JPEGLosslessSV1: "JPEG Lossless SV1",
+    JPEGLSLossless: "JPEG-LS",
+    JPEG2000Lossless: "JPEG 2000",
+    RLELossless: "RLE",
+}
+
+
+def short_name(syntax: UID) -> str:
+    return SHORT_NAMES.get(syntax, syntax.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ def orthanc_store(orthanc: Orthanc | None, path: Path, to: Target) -> str:
     return ""
 
 
-def orthanc_echo(orthanc: Orthanc, to: Target) -> str:
+def orthanc_echo(orthanc: Orthanc | None, to: Target) -> str:
+    assert orthanc is not None
     try:
         with orthanc_modality(orthanc, to) as modality:
             orthanc.tell("POST", f"{modality}/echo", {})

@@ -39,7 +39,7 @@ def dcmtk() -> Tool:
 def orthanc() -> Tool:
     path = archive.program()
     first = _output(path, "--version").splitlines()[:1] if path else []
-    return Tool("Orthanc", "".join(first).removeprefix("Orthanc "), "apt-get install orthanc orthanc-dicomweb")
+    return Tool("Orthanc", "".join(first).rpartition(" ")[2], "apt-get install orthanc orthanc-dicomweb")
 
 
 def dcmjs_dimse() -> Tool:
