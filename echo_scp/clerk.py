@@ -27,6 +27,7 @@ from echo_scp.commitment import (
 from echo_scp.config import Config
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.errors import DatabaseUnavailableError, StorageError
+from echo_scp.outbox.reports import Reports
 from echo_scp.procedure_step import ProcedureStep, StepDesk
 from echo_scp.spool import Spool
 
@@ -187,9 +188,9 @@ class Reporter:
 
 
 class ClerkThread:
-    """Has a Clerk or a Reporter work, again and again: a thread each, for who reports waits for machines."""
+    """Has a clerk work, again and again: a thread each, for who reports waits for machines."""
 
-    def __init__(self, clerk: Clerk | Reporter) -> None:
+    def __init__(self, clerk: Clerk | Reporter | Reports) -> None:
         self._clerk = clerk
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=type(clerk).__name__.lower(), daemon=True)

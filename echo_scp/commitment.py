@@ -1,7 +1,8 @@
-"""Storage commitment: what was asked, what is answered, and the folder where both outlive a crash (PS3.4 J).
+"""Storage commitment: what peers ask, what is answered, what destinations report; the folder where it outlives a crash.
 
 A receiver writes a request before it says Success to the N-ACTION; the node answers it from the tables; the answer
-lies there until a peer confirmed its N-EVENT-REPORT. Who sends it holds a lock on it, which ends with its process.
+lies there until a peer confirmed its N-EVENT-REPORT. Who sends it holds a lock on it, which ends with its process
+(PS3.4 J).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +23,8 @@ from echo_scp.errors import StorageError
 from echo_scp.spool import Spool
 
 MAXIMUM_PENDING = 10_000
+
+_T = TypeVar("_T")
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +76,25 @@ class CommitmentAnswer:
         return tuple(reference for reference in self.request.references if reference not in failed)
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedReport:
+    """What a destination says of a request of ours: SOP Instance UIDs, those that failed with their Failure Reason."""
+
+    transaction_uid: str
+    calling_ae_title: str
+    committed: tuple[str, ...]
+    failed: tuple[tuple[str, int], ...]
+    reported_at: float
+
+    @property
+    def name(self) -> str:
+        """Name the report in files: said twice, it is one."""
+        return hashlib.sha256(f"{self.calling_ae_title}\n{self.transaction_uid}".encode()).hexdigest()[:32]
+
+
 _REQUEST = TypeAdapter(CommitmentRequest)
 _ANSWER = TypeAdapter(CommitmentAnswer)
+_REPORT = TypeAdapter(ReceivedReport)
 
 
 class Taken:
@@ -104,15 +124,34 @@ class CommitmentDesk:
 
     def ask(self, request: CommitmentRequest) -> None:
         """Keep a request durably. Raises StorageError, also when too many wait."""
-        if sum(1 for _ in self._folder.iterdir()) >= MAXIMUM_PENDING:
-            raise StorageError(f"{MAXIMUM_PENDING} requests for storage commitment wait")
+        self._require_room()
         self._spool.write_note(self._folder / f"{request.name}.request", _REQUEST.dump_json(request))
 
     def requests(self) -> Iterator[CommitmentRequest]:
         """Return what is not answered yet."""
-        for path in sorted(self._folder.glob("*.request")):
+        return self._read("*.request", _REQUEST)
+
+    def keep_report(self, report: ReceivedReport) -> None:
+        """Keep durably what a destination reports. Raises StorageError, also when too many wait."""
+        self._require_room()
+        self._spool.write_note(self._folder / f"{report.name}.report", _REPORT.dump_json(report))
+
+    def reports(self) -> Iterator[ReceivedReport]:
+        """Return what destinations reported and nobody took up."""
+        return self._read("*.report", _REPORT)
+
+    def forget_report(self, report: ReceivedReport) -> None:
+        """Forget a report that was taken up."""
+        (self._folder / f"{report.name}.report").unlink(missing_ok=True)
+
+    def _require_room(self) -> None:
+        if sum(1 for _ in self._folder.iterdir()) >= MAXIMUM_PENDING:
+            raise StorageError(f"{MAXIMUM_PENDING} notes of storage commitment wait")
+
+    def _read(self, pattern: str, kind: TypeAdapter[_T]) -> Iterator[_T]:
+        for path in sorted(self._folder.glob(pattern)):
             try:
-                yield _REQUEST.validate_json(path.read_bytes())
+                yield kind.validate_json(path.read_bytes())
             except (OSError, ValidationError) as error:
                 log.error("commitment.unreadable", path=str(path), detail=type(error).__name__)
 

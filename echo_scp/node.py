@@ -36,6 +36,7 @@ from echo_scp.inference.catalogue import load_engines
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.notify import notify, watchdog
 from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
+from echo_scp.outbox.reports import Reports
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
@@ -161,6 +162,7 @@ def _index(config: Config, stack: ExitStack, url: str, receiving: _Receiving) ->
     for clerk in (
         Clerk(receiving.spool, database, receiving.receivers.calling_ae_titles),
         Reporter(config, receiving.spool, send_event_report),
+        Reports(config, receiving.spool, database),
     ):
         thread = ClerkThread(clerk)
         thread.start()

@@ -255,19 +255,27 @@ ORDER BY d.number LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED;
 
 -- name: delivery_committed
 UPDATE delivery SET state = 'committed', committed_at = clock_timestamp(), detail = ''
-WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
+WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s AND state = 'delivered';
 
 -- name: commitment_failed
 UPDATE delivery SET
     state = 'waiting', detail = %(detail)s, failure_count = failure_count + 1,
     next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
-WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s;
+WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s AND state = 'delivered';
 
 -- name: commitment_unanswered
 UPDATE delivery SET
     detail = %(detail)s, failure_count = failure_count + 1,
     next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
 WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destination)s;
+
+-- name: insert_commitment_request
+WITH forgotten AS (DELETE FROM commitment_request WHERE asked_at < now() - interval '30 days')
+INSERT INTO commitment_request (transaction_uid, destination, sop_instance_uids)
+VALUES (%(transaction_uid)s, %(destination)s, %(sop_instance_uids)s);
+
+-- name: take_commitment_request
+DELETE FROM commitment_request WHERE transaction_uid = %(transaction_uid)s RETURNING destination, sop_instance_uids;
 
 -- name: waiting_by_destination
 SELECT destination, count(*), greatest(0, extract(epoch FROM now() - min(created_at)))::double precision,

@@ -49,32 +49,34 @@ class Committing:
             report = request_commitment(
                 self._destination, self._calling_ae_title, timeout_s, transaction_uid, references
             )
-            detail = "" if report else "no report of Storage Commitment came"
+            detail = "" if report else "no report of Storage Commitment came yet"
+            has_been_asked = True
         except DeliveryError as error:
-            report, detail = None, error.detail
+            report, detail, has_been_asked = None, error.detail, False
         attempt = 1 + max(failure_count for _, _, failure_count in rows)
         wait_s = retry_wait_s(self._settings.first_retry_s, self._settings.maximum_retry_s, attempt)
-        self._record_commitment(transaction, report or CommitmentReport(frozenset(), ()), wait_s)
+        record_report(transaction, self._destination.name, report or CommitmentReport(frozenset(), ()), wait_s)
         told = set() if report is None else report.committed | {uid for uid, _ in report.failed}
         unanswered = [uid for uid, _, _ in rows if uid not in told]
         if unanswered:
-            self._execute(
-                transaction, "commitment_unanswered", sop_instance_uids=unanswered, detail=detail, wait_s=wait_s
-            )
+            asked = {"destination": self._destination.name, "sop_instance_uids": unanswered}
+            transaction.execute("commitment_unanswered", detail=detail, wait_s=wait_s, **asked)
+            if has_been_asked:  # the report may still come, on an association of the destination's own
+                transaction.execute("insert_commitment_request", transaction_uid=transaction_uid, **asked)
             COMMITMENTS.add(len(unanswered), destination=self._destination.name, outcome="unanswered")
             log.warning("commitment.unanswered", destination=self._destination.name, detail=detail)
 
-    def _record_commitment(self, transaction: Transaction, report: CommitmentReport, wait_s: float) -> None:
-        """Keep what was answered; what the destination does not have (any more) is sent again, as the same object."""
-        if report.committed:
-            self._execute(transaction, "delivery_committed", sop_instance_uids=list(report.committed))
-            COMMITMENTS.add(len(report.committed), destination=self._destination.name, outcome="committed")
-            log.info("commitment.given", destination=self._destination.name, objects=len(report.committed))
-        for uid, reason in report.failed:
-            detail = f"Storage Commitment failed with reason 0x{reason:04X}"
-            self._execute(transaction, "commitment_failed", sop_instance_uid=uid, detail=detail, wait_s=wait_s)
-            COMMITMENTS.add(destination=self._destination.name, outcome="failed")
-            log.warning("commitment.failed", destination=self._destination.name, sop_instance_uid=uid, detail=detail)
 
-    def _execute(self, transaction: Transaction, name: str, **parameters: object) -> None:
-        transaction.execute(name, destination=self._destination.name, **parameters)
+def record_report(transaction: Transaction, destination: str, report: CommitmentReport, wait_s: float) -> None:
+    """Keep what was answered; what the destination does not have (any more) is sent again, as the same object."""
+    if report.committed:
+        transaction.execute("delivery_committed", destination=destination, sop_instance_uids=list(report.committed))
+        COMMITMENTS.add(len(report.committed), destination=destination, outcome="committed")
+        log.info("commitment.given", destination=destination, objects=len(report.committed))
+    for uid, reason in report.failed:
+        detail = f"Storage Commitment failed with reason 0x{reason:04X}"
+        transaction.execute(
+            "commitment_failed", destination=destination, sop_instance_uid=uid, detail=detail, wait_s=wait_s
+        )
+        COMMITMENTS.add(destination=destination, outcome="failed")
+        log.warning("commitment.failed", destination=destination, sop_instance_uid=uid, detail=detail)

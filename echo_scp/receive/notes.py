@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 
-from echo_scp.commitment import CommitmentAnswer, CommitmentRequest, Reference
+from echo_scp.commitment import CommitmentAnswer, CommitmentRequest, ReceivedReport, Reference
 from echo_scp.completeness import StepState
 from echo_scp.procedure_step import ProcedureStep, StepChange
 from echo_scp.receive.status import Status
@@ -48,6 +48,19 @@ def commitment_request(ds: Dataset, calling: str, called: str, now: float) -> Co
     if not transaction_uid or not references or not all(each.sop_instance_uid for each in references):
         raise NoteError(Status.MISSING_ATTRIBUTE, "Transaction UID or Referenced SOP Sequence is missing")
     return CommitmentRequest(transaction_uid, calling, called, references, now)
+
+
+def received_report(ds: Dataset, calling: str, now: float) -> ReceivedReport:
+    """Return what the Event Information of an N-EVENT-REPORT says of a request of ours. Raises NoteError."""
+    transaction_uid = _text(ds, "TransactionUID")
+    committed = tuple(_text(item, "ReferencedSOPInstanceUID") for item in _items(ds, "ReferencedSOPSequence"))
+    failed = tuple(
+        (_text(item, "ReferencedSOPInstanceUID"), _number(item, "FailureReason"))
+        for item in _items(ds, "FailedSOPSequence")
+    )
+    if not transaction_uid or not (committed or failed):
+        raise NoteError(Status.MISSING_ATTRIBUTE, "Transaction UID or what it is about is missing")
+    return ReceivedReport(transaction_uid, calling, committed, failed, now)
 
 
 def event_report(answer: CommitmentAnswer) -> tuple[int, Dataset]:
@@ -106,6 +119,11 @@ def _items(ds: Dataset, keyword: str) -> Iterable[Dataset]:
 def _text(ds: Dataset, keyword: str) -> str:
     value = _value(ds, keyword)
     return str(value).strip() if isinstance(value, str) else ""
+
+
+def _number(ds: Dataset, keyword: str) -> int:
+    value = _value(ds, keyword)
+    return value if isinstance(value, int) else 0
 
 
 def _value(ds: Dataset, keyword: str) -> Any:  # noqa: ANN401 - whatever a peer wrote

@@ -67,6 +67,10 @@ def supported_contexts(proposed: Iterable[PresentationContext]) -> list[Presenta
             continue
         ours = supported.setdefault(uid, PresentationContext())
         ours.abstract_syntax = uid
+        if (
+            uid == STORAGE_COMMITMENT
+        ):  # a destination that reports to us is its SCP, and calls all the same (PS3.4 J.3.3)
+            ours.scu_role = ours.scp_role = True
         for transfer_syntax in context.transfer_syntax:
             if transfer_syntax in syntaxes:
                 ours.add_transfer_syntax(transfer_syntax)

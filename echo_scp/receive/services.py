@@ -62,6 +62,7 @@ class Services:
             N_ACTION: self._commit,
             N_CREATE: self._create_step,
             N_SET: self._set_step,
+            N_EVENT_REPORT: self._take_report,
         }
 
     @property
@@ -149,6 +150,31 @@ class Services:
         if len(self._awaited) < _MAXIMUM_AWAITED:  # the others are told on another association
             self._awaited[asked.name] = context_id
         log.info("commitment.asked", transaction_uid=asked.transaction_uid, instances=len(asked.references))
+
+    def _take_report(self, context_id: int, request: N_EVENT_REPORT) -> N_EVENT_REPORT:
+        """Keep what a destination reports of a commitment that we asked for (PS3.4 J.3.3); its lists say what came."""
+        response = N_EVENT_REPORT()
+        response.AffectedSOPClassUID = request.AffectedSOPClassUID
+        response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
+        response.EventTypeID = request.EventTypeID
+        if request.AffectedSOPClassUID != STORAGE_COMMITMENT:
+            response.Status = Status.NO_SUCH_SOP_CLASS
+        elif request.AffectedSOPInstanceUID != STORAGE_COMMITMENT_INSTANCE:
+            response.Status = Status.NO_SUCH_OBJECT_INSTANCE
+        else:
+            response.Status = self._keep(lambda: self._keep_report(context_id, request))
+        return response
+
+    def _keep_report(self, context_id: int, request: N_EVENT_REPORT) -> None:
+        information = self._read(context_id, request.EventInformation)
+        report = notes.received_report(information, self._agreement.calling_ae_title, time.time())
+        self._commitments.keep_report(report)
+        log.info(
+            "commitment.report_received",
+            transaction_uid=report.transaction_uid,
+            committed=len(report.committed),
+            failed=len(report.failed),
+        )
 
     def _create_step(self, context_id: int, request: N_CREATE) -> N_CREATE:
         """Note a procedure step that began (PS3.4 F.7.2.1)."""

@@ -72,11 +72,7 @@ def _is_settled(deliveries: list[_Delivery], destinations: Iterable[Destination]
     """Say whether nothing more is to be expected: taken, committed where that is asked for, or refused twice."""
     commits = {destination.name for destination in destinations if destination.commits}
     waiting = [each for each in deliveries if each.state == "waiting" and each.attempt_count < 2]
-    uncommitted = [
-        each
-        for each in deliveries
-        if each.state == "delivered" and each.destination in commits and not each.detail.startswith("no report")
-    ]
+    uncommitted = [each for each in deliveries if each.state == "delivered" and each.destination in commits]
     return bool(deliveries) and not waiting and not uncommitted
 
 

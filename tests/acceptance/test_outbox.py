@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
 
 from echo_scp.audit import AuditTrail
+from echo_scp.commitment import CommitmentDesk, ReceivedReport
 from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
 from echo_scp.database.deliveries import (
@@ -29,7 +30,9 @@ from echo_scp.outbox import put
 from echo_scp.outbox.committing import Committing
 from echo_scp.outbox.deliverer import Deliverer
 from echo_scp.outbox.lane import Lane
+from echo_scp.outbox.reports import Reports
 from echo_scp.report import ResultFile
+from echo_scp.spool import Spool
 from tests.acceptance.running import wait_for
 from tests.network.commitment_scp import CommitmentScp
 from tests.network.test_deliver import StorageScp, make_file
@@ -358,22 +361,110 @@ def test_an_object_that_the_destination_does_not_commit_is_sent_again(database, 
     assert scp.received == [lost, kept, lost]
 
 
+def ask_in_vain(outbox: Outbox) -> Committing:
+    """Deliver, ask for commitment, and wait half a second for a report on the same association."""
+    outbox.config = outbox.config.model_copy(
+        update={"deliver": outbox.config.deliver.model_copy(update={"timeout_s": 0.5})}
+    )
+    outbox.lane.send_due()
+    committing = Committing(outbox.config, outbox.destination, outbox.database)
+    assert committing.ask_due()
+    return committing
+
+
 def test_without_a_report_an_object_stays_delivered_and_is_asked_about_later(database, tmp_path):
     """Delivered is not committed."""
     scp = CommitmentScp(reports=False)
     with scp.running() as port:
         outbox = Outbox(database, tmp_path, port, commitment=True)
-        outbox.config = outbox.config.model_copy(
-            update={"deliver": outbox.config.deliver.model_copy(update={"timeout_s": 0.5})}
-        )
         outbox.queue("SR")
+        committing = ask_in_vain(outbox)
+
+        asked_again = committing.ask_due()
+
+    assert not asked_again
+    assert outbox.rows("state, detail") == [("delivered", "no report of Storage Commitment came yet")]
+
+
+class Mailbox:
+    """What receivers keep of reports on associations of their own, and who takes it up."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        spool = Spool(outbox.folder / "data", 0)
+        self.desk = CommitmentDesk(spool)
+        self.reports = Reports(outbox.config, spool, outbox.database)
+
+    def put(self, transaction_uid: str, committed: tuple[str, ...], failed: tuple[tuple[str, int], ...] = ()) -> None:
+        self.desk.keep_report(ReceivedReport(transaction_uid, "ARCHIVE", committed, failed, reported_at=0))
+
+
+def test_a_report_on_another_association_commits_what_was_asked(database, tmp_path):
+    """Under whatever AE title it comes; what the destination lacks is sent again; the report is taken up once."""
+    scp = CommitmentScp(reports=False)
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        lost, kept = outbox.queue("SR", "SEG")
+        ask_in_vain(outbox)
+        mailbox = Mailbox(outbox)
+        mailbox.put(scp.transaction_uids[0], (kept,), ((lost, 0x0112),))
+
+        mailbox.reports.work(now=1)
+        states = outbox.rows("state, detail")
+        left = list(mailbox.desk.reports())
+        mailbox.put(scp.transaction_uids[0], (lost, kept))
+        mailbox.reports.work(now=1)
+
+    assert states == [("waiting", "Storage Commitment failed with reason 0x0112"), ("committed", "")]
+    assert left == []
+    assert outbox.rows("state") == [("waiting",), ("committed",)]
+
+
+def test_a_report_on_another_association_commits_nothing_that_was_not_asked(database, tmp_path):
+    """Neither of a transaction that is not ours, nor of an object that was not in it: anybody may call."""
+    scp = CommitmentScp(reports=False)
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        (asked,) = outbox.queue("SR")
+        ask_in_vain(outbox)
+        (later,) = outbox.queue("SR")
         outbox.lane.send_due()
-        committing = Committing(outbox.config, outbox.destination, database)
+        mailbox = Mailbox(outbox)
+        mailbox.put("1.2.3.4", (asked, later))
+        mailbox.put(scp.transaction_uids[0], (later,))
 
-        asked = [committing.ask_due(), committing.ask_due()]
+        mailbox.reports.work(now=1)
 
-    assert asked == [True, False]
-    assert outbox.rows("state, detail") == [("delivered", "no report of Storage Commitment came")]
+    assert outbox.rows("state") == [("delivered",)] * 2
+
+
+def test_a_report_that_matches_nothing_is_forgotten_in_an_hour(database, tmp_path):
+    """Until then the request that it answers may get its row: who asked still holds it."""
+    mailbox = Mailbox(Outbox(database, tmp_path, 104, commitment=True))
+    mailbox.put("1.2.3.4", ("1.2.3",))
+    left = []
+    for now in (1, 3599, 3601):
+        mailbox.reports.work(now)
+        left.append(len(list(mailbox.desk.reports())))
+
+    assert left == [1, 1, 0]
+
+
+def test_a_report_to_an_earlier_request_still_counts(database, tmp_path):
+    """An archive that takes hours to answer was asked again meanwhile."""
+    scp = CommitmentScp(reports=False)
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        (uid,) = outbox.queue("SR")
+        committing = ask_in_vain(outbox)
+        outbox.pass_time(61)
+        committing.ask_due()
+        mailbox = Mailbox(outbox)
+        mailbox.put(scp.transaction_uids[0], (uid,))
+
+        mailbox.reports.work(now=1)
+
+    assert len(scp.transaction_uids) == 2
+    assert outbox.rows("state") == [("committed",)]
 
 
 def found(database: Database, states: tuple[State, ...] | None = None, **selection: str) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ class CommitmentScp:
         self.reports = reports
         self.loses = ""
         self.received: list[str] = []
+        self.transaction_uids: list[str] = []
         self._threads: list[threading.Thread] = []
         self._ae = AE(ae_title="PACS")
         for uid in (ComprehensiveSRStorage, SegmentationStorage, PUSH_MODEL):
@@ -43,6 +44,7 @@ class CommitmentScp:
         return 0x0000
 
     def _act(self, event: evt.Event) -> tuple[int, None]:
+        self.transaction_uids.append(event.action_information.TransactionUID)
         if self.reports:
             thread = threading.Thread(target=self._report, args=(event.assoc, event.action_information))
             self._threads.append(thread)

@@ -15,8 +15,17 @@ from pydicom.sequence import Sequence
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
+from pynetdicom.presentation import build_role
 
-from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
+from echo_scp import commitment as commitment_module
+from echo_scp.commitment import (
+    CommitmentAnswer,
+    CommitmentDesk,
+    CommitmentRequest,
+    FailureReason,
+    ReceivedReport,
+    Reference,
+)
 from echo_scp.completeness import StepState
 from echo_scp.config import ReceiveConfig
 from echo_scp.errors import StorageError
@@ -392,3 +401,72 @@ def test_a_strange_step_uid_is_no_path(spool, tmp_path):
     StepDesk(spool).create(ProcedureStep("../../escaped", StepState.IN_PROGRESS, ("1.2.9",), ()))
 
     assert {path.parent for path in tmp_path.rglob("*.step")} == {spool.steps_folder}
+
+
+# --- reports of destinations -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reporting(port: int) -> Iterator[Association]:
+    """An archive that calls to report: the requestor of the association, and the SCP of Storage Commitment."""
+    ae = AE(ae_title="ARCHIVE")
+    ae.network_timeout = ae.dimse_timeout = ae.acse_timeout = 20
+    ae.add_requested_context(COMMITMENT)
+    role = build_role(COMMITMENT, scp_role=True)
+    association = ae.associate("127.0.0.1", port, ae_title="ECHO_SCP", ext_neg=[role])
+    try:
+        yield association
+    finally:
+        association.release()
+
+
+def report_of(committed: tuple[str, ...], failed: tuple[str, ...] = ()) -> Dataset:
+    ds = commitment(*committed)
+    for item in (items := commitment(*failed).ReferencedSOPSequence):
+        item.FailureReason = FailureReason.NO_SUCH_OBJECT_INSTANCE
+    ds.FailedSOPSequence = items
+    return ds
+
+
+def test_a_report_on_an_association_of_the_archives_own_is_kept(port, desk):
+    """Most archives call back: it is on disk before they hear Success."""
+    with reporting(port) as association:
+        (context,) = association.accepted_contexts
+        role = context.as_scp
+        report = report_of(("1.2.1", "1.2.2"), ("1.2.3",))
+        status, _ = association.send_n_event_report(report, 2, COMMITMENT, COMMITMENT_INSTANCE)
+        (kept,) = desk.reports()
+
+    assert role
+    assert status.Status == 0x0000
+    assert replace(kept, reported_at=0) == ReceivedReport(
+        "1.2.3.4", "ARCHIVE", ("1.2.1", "1.2.2"), (("1.2.3", FailureReason.NO_SUCH_OBJECT_INSTANCE),), 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "instance", "answer"),
+    [
+        (commitment("1.2.1", transaction_uid=""), COMMITMENT_INSTANCE, 0x0120),
+        (commitment(), COMMITMENT_INSTANCE, 0x0120),
+        (commitment("1.2.1"), "1.2.3", 0x0112),
+    ],
+    ids=["to no request", "about nothing", "of another instance"],
+)
+def test_a_report_that_cannot_be_meant_is_refused(port, desk, report, instance, answer):
+    """With the reason; nothing is kept."""
+    with reporting(port) as association:
+        status, _ = association.send_n_event_report(report, 1, COMMITMENT, instance)
+
+    assert status.Status == answer
+    assert list(desk.reports()) == []
+
+
+def test_reports_have_their_room_too(port, desk, monkeypatch):
+    """A peer that reports without end fills no disk."""
+    monkeypatch.setattr(commitment_module, "MAXIMUM_PENDING", 0)
+    with reporting(port) as association:
+        status, _ = association.send_n_event_report(report_of(("1.2.1",)), 1, COMMITMENT, COMMITMENT_INSTANCE)
+
+    assert status.Status == 0x0213
+    assert list(desk.reports()) == []
