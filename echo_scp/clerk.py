@@ -24,7 +24,7 @@ from echo_scp.commitment import (
     Reference,
     Taken,
 )
-from echo_scp.config import Config
+from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.errors import DatabaseUnavailableError, StorageError
 from echo_scp.outbox.reports import Reports
@@ -41,8 +41,8 @@ _HOLD_S = 10.0
 
 log = structlog.get_logger(__name__)
 
-# (answer, host, port, timeout in seconds) -> whether the peer confirmed
-Report = Callable[[CommitmentAnswer, str, int, float], bool]
+# (answer, peer, timeout in seconds) -> whether the peer confirmed
+Report = Callable[[CommitmentAnswer, Destination, float], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +162,13 @@ class Reporter:
 
     def _tell(self, taken: Taken, now: float) -> None:
         request = taken.answer.request
-        place = self._place(request.calling_ae_title)
-        if place is not None and self._report(taken.answer, *place, self._config.deliver.timeout_s):
+        peer = self._peer(request.calling_ae_title)
+        if peer is not None and self._report(taken.answer, peer, self._config.deliver.timeout_s):
             taken.done()
             log.info("commitment.reported", transaction_uid=request.transaction_uid, association="new")
             return
         self._next_try[request.calling_ae_title] = now + REPORT_RETRY_S
-        why = "unreachable" if place else "no host is configured for it"
+        why = "unreachable" if peer else "no host is configured for it"
         told = {"transaction_uid": request.transaction_uid, "calling_ae_title": request.calling_ae_title, "detail": why}
         if now - taken.answer.answered_at > REPORT_FOR_S:
             taken.done()
@@ -177,13 +177,14 @@ class Reporter:
             taken.release()
             log.warning("commitment.not_reported", **told)
 
-    def _place(self, calling_ae_title: str) -> tuple[str, int] | None:
+    def _peer(self, calling_ae_title: str) -> Destination | None:
+        """Return where the peer listens, and whether with TLS."""
         for peer in self._config.receive.peers:
             if peer.ae_title == calling_ae_title and peer.report_host is not None:
-                return peer.report_host, peer.report_port
+                return Destination(name=peer.name, ae_title=peer.ae_title, host=peer.report_host, port=peer.report_port)
         for destination in self._config.destinations:
             if destination.ae_title == calling_ae_title:
-                return destination.host, destination.port
+                return destination
         return None
 
 

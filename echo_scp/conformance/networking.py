@@ -46,7 +46,8 @@ def _model() -> Iterator[Block]:
             "answers requests for Storage Commitment from durable data, on the same or a new association, and takes "
             "Modality Performed Procedure Steps, which tell when a study is complete.",
             "Sender AE: sends the objects of an analysed study to the configured destinations whose rules they meet, "
-            "by C-STORE or by STOW-RS (PS3.18).",
+            "by C-STORE or by STOW-RS (PS3.18). Where it asks for Storage Commitment, the report may come on the same "
+            "association, or on one that the destination opens as SCP (role selection), which the Receiver AE takes.",
         )
     )
     yield Paragraph("Both use the AE title of receive.ae_title.")

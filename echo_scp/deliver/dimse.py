@@ -13,7 +13,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from pynetdicom import AE, VerificationPresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import AssociationSocket
 
@@ -43,14 +43,13 @@ class DimseSender:
         """Send one object by C-STORE (PS3.4 B.2.3). Raises as Sender says."""
         data_set = dcmread(path)
         if self._association is None:
-            raise ObjectNotSupportedError(self._destination.name, f"does not accept {data_set.SOPClassUID.name}")
+            raise ObjectNotSupportedError(self._destination.name, _not_accepted(data_set))
         try:
             response = self._association.send_c_store(data_set)
         except RuntimeError as error:  # the association ended while we read the file
             raise _no_answer(self._destination) from error
         except ValueError as error:  # no accepted context fits
-            detail = f"does not accept {data_set.SOPClassUID.name}"
-            raise ObjectNotSupportedError(self._destination.name, detail) from error
+            raise ObjectNotSupportedError(self._destination.name, _not_accepted(data_set)) from error
         return _outcome(self._destination, response)
 
 
@@ -93,6 +92,11 @@ def accepted_sop_classes(
         return frozenset(str(context.abstract_syntax) for context in accepted)
 
 
+def _not_accepted(data_set: Dataset) -> str:
+    """Name the encoding too: often it is what a destination does not take."""
+    return f"does not accept {data_set.SOPClassUID.name} ({data_set.file_meta.TransferSyntaxUID.name})"
+
+
 def _contexts(offer: Offer) -> list[PresentationContext]:
     """Propose the stored encoding and, in a context of its own, those it can be rewritten to without decoding pixels.
 
@@ -113,6 +117,8 @@ def associate(
     timeout_s: float,
     contexts: list[PresentationContext],
     handlers: Iterable[tuple[Any, ...]] = (),
+    *,
+    roles: Iterable[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association | None]:
     """Yield an established association, or None when the peer accepts no context; release it, wait for its threads.
 
@@ -131,6 +137,7 @@ def associate(
             ae_title=destination.ae_title,
             evt_handlers=[(evt.EVT_CONN_OPEN, _prepare_socket), *handlers],
             tls_args=tls,
+            ext_neg=list(roles),
         )
     except OSError as error:  # the host has no address
         raise DestinationUnreachableError(destination.name, f"{destination.host}: {error}") from error

@@ -64,7 +64,8 @@ class Committing:
             if has_been_asked:  # the report may still come, on an association of the destination's own
                 transaction.execute("insert_commitment_request", transaction_uid=transaction_uid, **asked)
             COMMITMENTS.add(len(unanswered), destination=self._destination.name, outcome="unanswered")
-            log.warning("commitment.unanswered", destination=self._destination.name, detail=detail)
+            tell = log.info if has_been_asked else log.warning
+            tell("commitment.unanswered", destination=self._destination.name, detail=detail)
 
 
 def record_report(transaction: Transaction, destination: str, report: CommitmentReport, wait_s: float) -> None:

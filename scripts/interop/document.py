@@ -52,8 +52,8 @@ what that one heard: what differs from the file is the sender's doing.
 ## From the node
 
 A synthetic study of eight instances is analysed, and every kind of object sent to each archive. What an archive has is
-compared with the file that the node wrote: "bytes" and "elements" as above, then the transfer syntax in which it arrived,
-then "committed" where it gave Storage Commitment.
+compared with the file that the node wrote: "bytes" and "elements" as above, then the transfer syntax in which it came,
+then "committed" where the archive gave Storage Commitment.
 
 {delivered}
 
@@ -63,24 +63,23 @@ then "committed" where it gave Storage Commitment.
 """
 
 LIMITS = """\
-- **dcmsend knows no TLS**, up to DCMTK 3.6.7; `storescu` does. It sends what is not Explicit VR Little Endian and not
-  compressed as Explicit VR Little Endian.
+- **dcmsend knows no TLS** (DCMTK 3.6.7); `storescu` does. It sends Implicit VR and Big Endian as Explicit VR Little
+  Endian.
 - **dcmjs-dimse has no deflated transfer syntax.** It sends such a file under that name without deflating it. The
   node answers Success, because the bytes are safe, and keeps them in quarantine, because they belong to no study that
   can be read.
-- **dcmjs-dimse encodes anew whatever it sends**, and loses values that dcmjs does not know how to write: the named ones
-  are private elements and empty sequences of the real machine's frame.
+- **dcmjs-dimse encodes anew whatever it sends**: private elements are gone, and so are empty items of sequences.
 - **storescp without `+xa`** takes uncompressed objects only: the SEG goes to it in Explicit VR Little Endian, and the
   overlay cine (JPEG) is not accepted. The node does not decode pixels to deliver them. `storescp +xa` takes everything.
 - **A SEG that is deflated is deflated anew** when it goes by C-STORE, so its bytes differ and its elements do not. By
-  STOW-RS the file goes as it is.
-- **Orthanc 1.10.1 of Debian 12 crashes in its own https** (segmentation fault at the first request), so STOW-RS over https
-  is tried through a proxy in front of it, as archives are usually published.
+  STOW-RS the file goes as it is. To dcmjs-dimse, which is asked for what it can read, it goes uncompressed.
+- **Orthanc 1.10.1 of Debian 12 crashes in its own https** (segmentation fault at the first request), so STOW-RS over
+  https is tried through a proxy in front of it, as archives are usually published.
 - **Orthanc always shows its certificate**, so it cannot be the client without one.
-- **Storage Commitment of Orthanc** answers on an association of its own, and wants the node among its `DicomModalities`;
-  the node answers it where it has a `[[destinations]]` or `[[receive.peers]]` table that says where Orthanc listens.
-- JPEG-LS and JPEG 2000 are tried in their lossless form, video and HTJ2K not at all: of these programs none sends them
-  otherwise than as opaque bytes."""
+- **Orthanc reports Storage Commitment on an association of its own** and needs the node among its `DicomModalities`. So
+  does the node when Orthanc asks and has hung up: a `[[destinations]]` or `[[receive.peers]]` table must say where
+  Orthanc listens.
+- Not tried: lossy JPEG-LS and JPEG 2000, HTJ2K, video."""
 
 
 def write(results: Results, tools: Iterable[Tool], day: date) -> str:

@@ -33,6 +33,7 @@ port = {tls_port}
 [study]
 quiet_period_s = {quiet_period_s}
 [deliver]
+timeout_s = 10
 first_retry_s = 1
 maximum_retry_s = 2
 [web]

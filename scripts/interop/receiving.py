@@ -47,7 +47,7 @@ def receive(node: Node, senders: Sequence[Sender], samples: tuple[Sample, ...], 
     found, attempts = [], []
     for sender in senders:
         for secure in (False, True):
-            reason = sender.tool.missing or ("" if sender.knows_tls or not secure else f"{sender.name} knows no TLS")
+            reason = sender.tool.missing or ("" if sender.knows_tls or not secure else "no TLS")
             if reason:
                 seen = not_run(reason) if sender.tool.missing else limited(reason)
                 found += [Received(sender.name, secure, sample.syntax, seen) for sample in samples]

@@ -16,7 +16,7 @@ from echo_scp.audit import AuditTrail
 from echo_scp.clerk import Clerk, Reporter
 from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequest, FailureReason, Reference
 from echo_scp.completeness import StepState
-from echo_scp.config import Config
+from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database
 from echo_scp.database.embedded import embedded_server
 from echo_scp.index import Indexer
@@ -125,8 +125,8 @@ class Site:
                 return 0.0
         return queue.waits_s[0]
 
-    def _report(self, answer: CommitmentAnswer, host: str, port: int, _timeout_s: float) -> bool:
-        self.reported.append((answer, host, port))
+    def _report(self, answer: CommitmentAnswer, peer: Destination, _timeout_s: float) -> bool:
+        self.reported.append((answer, peer.host, peer.port))
         return self.is_machine_there
 
 

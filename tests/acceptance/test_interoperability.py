@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning"),  # pynetdicom's, of refused handshakes
 ]
 
-SENDERS = {"storescu", "dcmsend", "dcmjs-dimse"}
+SENDERS = {"storescu", "dcmsend", "dcmjs-dimse", "pynetdicom"}
 SYNTAXES = {ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit}
 
 

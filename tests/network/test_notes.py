@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import struct
 import threading
 import time
@@ -27,7 +28,7 @@ from echo_scp.commitment import (
     Reference,
 )
 from echo_scp.completeness import StepState
-from echo_scp.config import ReceiveConfig
+from echo_scp.config import Destination, ReceiveConfig
 from echo_scp.errors import StorageError
 from echo_scp.procedure_step import ProcedureStep, StepDesk
 from echo_scp.receive.event_report import send_event_report
@@ -249,6 +250,10 @@ def test_an_answer_that_the_association_could_not_take_waits_for_another(port, d
     taken.release()
 
 
+def cart(port: int, **changes: object) -> Destination:
+    return Destination(**({"name": "cart", "ae_title": "CART", "host": "127.0.0.1", "port": port} | changes))
+
+
 def test_the_answer_goes_to_the_machine_on_an_association_of_ours(desk):
     """As SCP that calls (role selection); a machine that is away has not confirmed it."""
     reports = Reports()
@@ -259,13 +264,33 @@ def test_the_answer_goes_to_the_machine_on_an_association_of_ours(desk):
     server = machine.start_server(("127.0.0.1", 0), block=False, evt_handlers=[reports.handler])
     port = server.server_address[1]
     try:
-        confirmed = send_event_report(answer, "127.0.0.1", port, 20)
+        confirmed = send_event_report(answer, cart(port), 20)
     finally:
         machine.shutdown()
 
     assert confirmed
     assert reports.got[0][1].TransactionUID == "1.2.3.4"
-    assert not send_event_report(answer, "127.0.0.1", port, 20)
+    assert not send_event_report(answer, cart(port), 20)
+
+
+def test_a_destination_with_tls_gets_its_answer_over_tls(tmp_path):
+    """As it gets its objects: there may be no other way to it."""
+    authority, reports = Authority(tmp_path), Reports()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server = authority.issue("localhost")
+    context.load_cert_chain(server.certificate, server.key)
+    archive = AE(ae_title="CART")
+    archive.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
+    request = CommitmentRequest("1.2.3.4", "CART", "ECHO_SCP", (Reference(US_MULTI_FRAME, "1.2.5"),), 0)
+    running = archive.start_server(("127.0.0.1", 0), block=False, evt_handlers=[reports.handler], ssl_context=context)
+    try:
+        destination = cart(running.server_address[1], host="localhost", tls=True, tls_ca=authority.path)
+        confirmed = send_event_report(CommitmentAnswer(request, (), 0), destination, 20)
+    finally:
+        archive.shutdown()
+
+    assert confirmed
+    assert reports.got[0][1].TransactionUID == "1.2.3.4"
 
 
 def test_a_machine_that_does_not_take_answers_has_not_confirmed_them(desk):
@@ -275,7 +300,7 @@ def test_a_machine_that_does_not_take_answers_has_not_confirmed_them(desk):
     server = machine.start_server(("127.0.0.1", 0), block=False)
     request = CommitmentRequest("1.2.3.4", "CART", "ECHO_SCP", (Reference(US_MULTI_FRAME, "1.2.5"),), 0)
     try:
-        confirmed = send_event_report(CommitmentAnswer(request, (), 0), "127.0.0.1", server.server_address[1], 20)
+        confirmed = send_event_report(CommitmentAnswer(request, (), 0), cart(server.server_address[1]), 20)
     finally:
         machine.shutdown()
 
