@@ -28,8 +28,8 @@ and its cells say "not run". Written on {day} with:
 |---|---|
 {tools}
 
-Certificates are made anew, and both sides show one over TLS (TLS 1.2 or 1.3, PS3.15 B.12). pynetdicom is no independent
-witness: the node negotiates and delivers with it.
+An empty cell: the program has no such service. Certificates are made anew, and both sides show one over TLS (TLS 1.2 or
+1.3, PS3.15 B.12). pynetdicom is no independent witness: the node negotiates and delivers with it.
 
 ## Into the node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SegmentationStorage
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
 from echo_scp.audit import AuditTrail
 from echo_scp.commitment import CommitmentDesk, ReceivedReport
@@ -341,6 +344,27 @@ def test_commitment_makes_delivered_objects_committed(database, tmp_path):
 
     assert before == [("delivered",)] * 2
     assert outbox.rows("state") == [("committed",)] * 2
+
+
+def test_the_destination_hears_that_its_report_was_taken(database, tmp_path, monkeypatch):
+    """Before the association is released, however slowly the response leaves."""
+    send_at_once = DIMSEServiceProvider.send_msg
+
+    def send(self: DIMSEServiceProvider, primitive: object, context_id: int) -> None:
+        if isinstance(primitive, N_EVENT_REPORT) and primitive.MessageIDBeingRespondedTo is not None:
+            time.sleep(0.5)
+        send_at_once(self, primitive, context_id)
+
+    monkeypatch.setattr(DIMSEServiceProvider, "send_msg", send)
+    scp = CommitmentScp()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        outbox.queue("SR")
+        outbox.lane.send_due()
+        Committing(outbox.config, outbox.destination, database).ask_due()
+
+    assert scp.confirmations == [0x0000]
+    assert outbox.rows("state") == [("committed",)]
 
 
 def test_an_object_that_the_destination_does_not_commit_is_sent_again(database, tmp_path):

@@ -23,6 +23,7 @@ class CommitmentScp:
         self.loses = ""
         self.received: list[str] = []
         self.transaction_uids: list[str] = []
+        self.confirmations: list[int | None] = []  # of its reports, by who asked
         self._threads: list[threading.Thread] = []
         self._ae = AE(ae_title="PACS")
         for uid in (ComprehensiveSRStorage, SegmentationStorage, PUSH_MODEL):
@@ -61,4 +62,5 @@ class CommitmentScp:
             item.FailureReason = NO_SUCH_OBJECT
         if failed:
             report.FailedSOPSequence = failed
-        association.send_n_event_report(report, 2 if failed else 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        status, _ = association.send_n_event_report(report, 2 if failed else 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        self.confirmations.append(status.get("Status"))
