@@ -13,7 +13,7 @@ demo: $(VENV)/demo.stamp
 viewer: $(VENV)/dev.stamp viewer-tools
 	PYTHONPATH=. $(BIN)/python -m scripts.viewer.show
 
-viewer-tools: .viewer/package/dist/index.html .viewer/node_modules/@cornerstonejs/adapters
+viewer-tools: .viewer/package/dist/index.html .viewer/node_modules/dcmjs-dimse
 	@test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so || echo "Missing: apt-get install orthanc orthanc-dicomweb"
 	@command -v chromium >/dev/null || echo "Missing (for its tests): apt-get install chromium"
 
@@ -22,8 +22,9 @@ viewer-tools: .viewer/package/dist/index.html .viewer/node_modules/@cornerstonej
 	cd .viewer && npm pack --silent @ohif/app@$(OHIF) && tar -xzf ohif-app-$(OHIF).tgz package/dist && rm ohif-app-$(OHIF).tgz
 
 # The adapters use @babel/runtime without saying so.
-.viewer/node_modules/@cornerstonejs/adapters:
-	npm install --silent --no-save --prefix .viewer dcmjs@0.52.2 @cornerstonejs/adapters@5.14.0 @babel/runtime@7.26.10
+.viewer/node_modules/dcmjs-dimse:
+	npm install --silent --no-save --prefix .viewer \
+		dcmjs@0.52.2 dcmjs-dimse@0.3.3 @cornerstonejs/adapters@5.14.0 @babel/runtime@7.26.10
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest

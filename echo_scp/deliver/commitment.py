@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.events import Event
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
 from echo_scp.config import Destination
@@ -40,6 +41,31 @@ class CommitmentReport:
     failed: tuple[tuple[str, int], ...]
 
 
+class _AwaitedReport:
+    """The report of one transaction. It counts once our response to it is sent: to release before takes that away."""
+
+    def __init__(self, transaction_uid: str) -> None:
+        self._transaction_uid = transaction_uid
+        self._taken: Dataset | None = None
+        self._confirmed: queue.SimpleQueue[Dataset] = queue.SimpleQueue()
+
+    def take(self, event: Event) -> tuple[int, None]:
+        """Handle an N-EVENT-REPORT."""
+        information = event.event_information
+        if information.get("TransactionUID") == self._transaction_uid:
+            self._taken = information
+        return SUCCESS, None
+
+    def confirmed(self, event: Event) -> None:
+        """Handle a sent PDU: the first P-DATA after the report is the response to it."""
+        if self._taken is not None and isinstance(event.pdu, P_DATA_TF):
+            self._confirmed.put(self._taken)
+
+    def confirmed_report(self, timeout_s: float) -> Dataset:
+        """Return the report. Raises queue.Empty when it is not there in time."""
+        return self._confirmed.get(timeout=timeout_s)
+
+
 def request_commitment(
     destination: Destination,
     calling_ae_title: str,
@@ -52,8 +78,8 @@ def request_commitment(
     `timeout_s` is for each answer. The report may then come on an association of the destination's (PS3.4 J.3.3).
     Raises DestinationUnreachableError, DestinationRefusedError or ObjectNotSupportedError (no such service there).
     """
-    reports: queue.SimpleQueue[Dataset] = queue.SimpleQueue()
-    handlers = [(evt.EVT_N_EVENT_REPORT, _on_report, [transaction_uid, reports])]
+    awaited = _AwaitedReport(transaction_uid)
+    handlers = [(evt.EVT_N_EVENT_REPORT, awaited.take), (evt.EVT_PDU_SENT, awaited.confirmed)]
     contexts = [build_context(_PUSH_MODEL)]
     with associate(destination, calling_ae_title, timeout_s, contexts, handlers) as association:
         if association is None:
@@ -68,7 +94,7 @@ def request_commitment(
         deadline = time.monotonic() + min(timeout_s, _SAME_ASSOCIATION_S)
         while association.is_established and (left_s := deadline - time.monotonic()) > 0:
             try:
-                return read_report(reports.get(timeout=min(left_s, 0.2)))
+                return read_report(awaited.confirmed_report(timeout_s=min(left_s, 0.2)))
             except queue.Empty:
                 continue
     return None
@@ -92,13 +118,6 @@ def _require_success(destination: Destination, status: Dataset) -> None:
     if status.Status != SUCCESS:
         detail = f"status 0x{status.Status:04X} to the request for Storage Commitment"
         raise DestinationRefusedError(destination.name, detail, status.Status)
-
-
-def _on_report(event: Event, transaction_uid: str, reports: queue.SimpleQueue[Dataset]) -> tuple[int, None]:
-    information = event.event_information
-    if information.get("TransactionUID") == transaction_uid:
-        reports.put(information)
-    return SUCCESS, None
 
 
 def read_report(information: Dataset) -> CommitmentReport:

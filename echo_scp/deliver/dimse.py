@@ -43,14 +43,13 @@ class DimseSender:
         """Send one object by C-STORE (PS3.4 B.2.3). Raises as Sender says."""
         data_set = dcmread(path)
         if self._association is None:
-            raise ObjectNotSupportedError(self._destination.name, f"does not accept {data_set.SOPClassUID.name}")
+            raise ObjectNotSupportedError(self._destination.name, _not_accepted(data_set))
         try:
             response = self._association.send_c_store(data_set)
         except RuntimeError as error:  # the association ended while we read the file
             raise _no_answer(self._destination) from error
         except ValueError as error:  # no accepted context fits
-            detail = f"does not accept {data_set.SOPClassUID.name}"
-            raise ObjectNotSupportedError(self._destination.name, detail) from error
+            raise ObjectNotSupportedError(self._destination.name, _not_accepted(data_set)) from error
         return _outcome(self._destination, response)
 
 
@@ -91,6 +90,11 @@ def accepted_sop_classes(
     with associate(destination, calling_ae_title, timeout_s, contexts) as association:
         accepted = () if association is None else association.accepted_contexts
         return frozenset(str(context.abstract_syntax) for context in accepted)
+
+
+def _not_accepted(data_set: Dataset) -> str:
+    """Name the encoding too: often it is what a destination does not take."""
+    return f"does not accept {data_set.SOPClassUID.name} ({data_set.file_meta.TransferSyntaxUID.name})"
 
 
 def _contexts(offer: Offer) -> list[PresentationContext]:

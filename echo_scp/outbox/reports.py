@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import cast
 
 import structlog
@@ -20,7 +19,6 @@ class ArchiveReports:
     """Takes up what the receivers kept. Used by one thread."""
 
     def __init__(self, config: Config, spool: Spool, database: Database) -> None:
-        self._ae_titles: Mapping[str, str] = {each.name: each.ae_title for each in config.destinations}
         self._retry_s = config.deliver.first_retry_s
         self._desk = CommitmentDesk(spool)
         self._database = database
@@ -35,15 +33,13 @@ class ArchiveReports:
             path.unlink(missing_ok=True)
 
     def _take_up(self, told: ArchiveReport) -> None:
-        """Believe an archive what it was asked, and nobody else."""
+        """Believe what answers a transaction of ours, by any AE title: its UID is told to that archive alone."""
+        about = {"transaction_uid": told.transaction_uid, "calling_ae_title": told.calling_ae_title}
         with self._database.transaction() as transaction:
             row = transaction.row("commitment_request", transaction_uid=told.transaction_uid)
-            destination, asked = ("", []) if row is None else cast("tuple[str, list[str]]", row)
-            if self._ae_titles.get(destination) != told.calling_ae_title:
-                log.warning(
-                    "commitment.not_awaited",
-                    transaction_uid=told.transaction_uid,
-                    calling_ae_title=told.calling_ae_title,
-                )
+            if row is None:
+                log.warning("commitment.not_awaited", **about)
                 return
+            destination, asked = cast("tuple[str, list[str]]", row)
             record_report(transaction, destination, answer_to(frozenset(asked), told.report), self._retry_s)
+            log.info("commitment.report_taken", **about)

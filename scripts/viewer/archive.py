@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,19 @@ class Orthanc:
 
     def content(self, path: str) -> bytes:
         """Return the bytes that it answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=30) as answer:
+        return self._ask(urllib.request.Request(self.url(path)))
+
+    def tell(self, method: str, path: str, body: bytes | dict[str, object]) -> Any:
+        """PUT or POST bytes, or a value as JSON; return what it answers. Raises urllib.error.HTTPError."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = self._ask(urllib.request.Request(self.url(path), content, method=method))
+        return json.loads(answer or b"{}")
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.http_port}{path}"
+
+    def _ask(self, request: urllib.request.Request) -> bytes:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return bytes(answer.read())
 
     def modalities(self) -> list[str]:
@@ -81,8 +93,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_orthanc(folder: Path) -> Iterator[Orthanc]:
-    """Run Orthanc with its storage below `folder`; raises RuntimeError when it is not installed or does not start."""
+def running_orthanc(folder: Path, settings: Mapping[str, object] | None = None) -> Iterator[Orthanc]:
+    """Run Orthanc with its storage below `folder`, and `settings` beside ours.
+
+    Raises RuntimeError when it is not installed or does not start.
+    """
     found = program()
     if found is None:
         raise RuntimeError(
@@ -91,7 +106,7 @@ def running_orthanc(folder: Path) -> Iterator[Orthanc]:
     archive = Orthanc(free_port(), free_port())
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "orthanc.json"
-    config.write_text(json.dumps(_configuration(archive, folder)))
+    config.write_text(json.dumps(_configuration(archive, folder) | dict(settings or {})))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([found, str(config)], stdout=log, stderr=log)
     try:

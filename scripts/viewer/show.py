@@ -7,12 +7,8 @@ archive and to the node; prints the address.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +17,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from echo_scp.phantom.study import write_study
+from scripts.node import running_node
 from scripts.viewer.archive import AE_TITLE, Orthanc, free_port, running_orthanc, send
 from scripts.viewer.pages import Archive, serve
 
@@ -81,37 +78,16 @@ def shown(folder: Path, ohif: Path = OHIF, port: int = 0, frame_count: int = 60)
 @contextmanager
 def _running_node(folder: Path, archive: Orthanc) -> Iterator[int]:
     port, web_port = free_port(), free_port()
-    config = folder / "node.toml"
-    config.write_text(
-        CONFIG.format(
-            folder=folder,
-            port=port,
-            web_port=web_port,
-            ae_title=AE_TITLE,
-            archive_port=archive.dicom_port,
-            kinds=list(KINDS),
-        )
+    configuration = CONFIG.format(
+        folder=folder,
+        port=port,
+        web_port=web_port,
+        ae_title=AE_TITLE,
+        archive_port=archive.dicom_port,
+        kinds=list(KINDS),
     )
-    with (folder / "node.log").open("wb") as log:
-        command = [sys.executable, "-m", "echo_scp.cli", "serve", "--config", str(config)]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _wait_until_ready(process, web_port, folder)
+    with running_node(folder, configuration, web_port):
         yield port
-    finally:
-        process.terminate()
-        process.wait(90)
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], web_port: int, folder: Path) -> None:
-    deadline = time.monotonic() + RESULTS_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/readyz", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise RuntimeError(f"the node did not start; see {folder / 'node.log'}")
 
 
 def _wait_for_results(archive: Orthanc, folder: Path) -> None:

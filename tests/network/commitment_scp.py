@@ -22,6 +22,8 @@ class CommitmentScp:
         self.reports = reports
         self.loses = ""
         self.received: list[str] = []
+        self.transaction_uids: list[str] = []
+        self.confirmations: list[int | None] = []  # of its reports, by who asked
         self._threads: list[threading.Thread] = []
         self._ae = AE(ae_title="PACS")
         for uid in (ComprehensiveSRStorage, SegmentationStorage, PUSH_MODEL):
@@ -43,6 +45,7 @@ class CommitmentScp:
         return 0x0000
 
     def _act(self, event: evt.Event) -> tuple[int, None]:
+        self.transaction_uids.append(event.action_information.TransactionUID)
         if self.reports:
             thread = threading.Thread(target=self._report, args=(event.assoc, event.action_information))
             self._threads.append(thread)
@@ -59,4 +62,5 @@ class CommitmentScp:
             item.FailureReason = NO_SUCH_OBJECT
         if failed:
             report.FailedSOPSequence = failed
-        association.send_n_event_report(report, 2 if failed else 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        status, _ = association.send_n_event_report(report, 2 if failed else 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        self.confirmations.append(status.get("Status"))
