@@ -27,7 +27,7 @@ from echo_scp import __version__, logs, metrics
 from echo_scp.audit import AuditTrail, application_started, application_stopped
 from echo_scp.clerk import Clerk, ClerkThread, Reporter
 from echo_scp.config import Config, Destination
-from echo_scp.database.connection import Database, migrate
+from echo_scp.database.connection import Database, migrate, watchful
 from echo_scp.database.deliveries import retry_delivery
 from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import ConfigurationError, DatabaseUnavailableError, EchoScpError, StorageError
@@ -226,7 +226,7 @@ def _only_node_in(folder: Path) -> Iterator[None]:
 
 
 def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> str | None:
-    """Return the URL of a migrated database; waits for a configured server as long as it takes."""
+    """Return how to connect to a migrated database; waits for a configured server as long as it takes."""
     if not config.database.url:
         url = stack.enter_context(embedded_server(config.data_folder / "postgresql"))
         prepare_database(url)
@@ -240,7 +240,7 @@ def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> s
             log.warning("node.waiting_for_database", detail=str(error))
             stop.wait(DATABASE_RETRY_S)
         else:
-            return config.database.url
+            return watchful(config.database.url)
     return None
 
 

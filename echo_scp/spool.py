@@ -7,6 +7,7 @@
     commitment       requests for storage commitment, and answers that their peers have not confirmed
     steps            performed procedure steps (MPPS) as machines told of them last
     results          <study>/<revision>/
+    shared_folder    where the store and the results are, if not here
     kept             what was found in single clips, for the next revision of their study; may be deleted at any time
 
 Durable means: the file was fsynced, then got its name, then the folder that holds the name was fsynced.
@@ -142,8 +143,7 @@ class Spool:
             shared_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             for folder in (self._incoming, self._ready, self._quarantine, self._commitments, self._steps):
                 _make_folder(folder, data_folder)
-            for folder in (self._store, self._results):
-                _make_folder(folder, shared_folder)
+            self._make_store(shared_folder, data_folder)
             self._sweep()
 
     def open(self, identity: SpooledIdentity) -> SpoolFile:
@@ -264,6 +264,17 @@ class Spool:
             with _durable_file(path) as file:
                 file.write(content)
             _fsync_folder(path.parent)
+
+    def _make_store(self, shared_folder: Path, data_folder: Path) -> None:
+        """Make the folders of store and results; in a shared folder once: it may not be mounted at a later start."""
+        note = data_folder / "shared_folder"
+        if note.is_file() and note.read_text(encoding="utf-8") == str(shared_folder):
+            return
+        for folder in (self._store, self._results):
+            _make_folder(folder, shared_folder)
+        if shared_folder != data_folder:
+            with _durable_file(note) as file:
+                file.write(str(shared_folder).encode())
 
     def _create_locked(self) -> tuple[str, BinaryIO]:
         """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
@@ -18,6 +19,8 @@ from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
 Parameters = dict[str, object]
 Row = tuple[object, ...]
 Options = Mapping[str, str | int]
+# Seconds, but the last: milliseconds. The system's own would take hours.
+_WATCHFUL = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 _QUERY_FILES = ("queries.sql", "page.sql")
 MIGRATION_LOCK = 7_305_441  # any constant: two nodes that start together take turns
 
@@ -100,8 +103,20 @@ class Database:
             return False
 
 
+def watchful(url: str) -> str:
+    """Return the URL with what makes a client notice that its server has vanished; what it says itself stands."""
+    said = conninfo_to_dict(url)
+    return make_conninfo(url, **{key: value for key, value in _WATCHFUL.items() if key not in said})
+
+
 def _configure(connection: psycopg.Connection[Row]) -> None:
-    """Have the server free soon what a host held that vanished, and leave alone what waits for a slow destination."""
+    """Have the server free soon what a host held that vanished, and leave alone what waits for a slow destination.
+
+    And have it keep what it commits: the spool forgets an instance when its row is there.
+    """
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
     connection.execute("SET tcp_keepalives_idle = 10")
     connection.execute("SET tcp_keepalives_interval = 5")
     connection.execute("SET tcp_keepalives_count = 3")

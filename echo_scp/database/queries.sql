@@ -424,7 +424,8 @@ SELECT path FROM instance WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: forget_study_files
 WITH forgotten AS (
-    DELETE FROM instance WHERE study_instance_uid = %(study_instance_uid)s RETURNING path, sop_instance_uid
+    DELETE FROM instance WHERE study_instance_uid = %(study_instance_uid)s AND NOT conflicting
+    RETURNING path, sop_instance_uid
 ), objects AS (
     SELECT o.path, o.sop_instance_uid FROM result_object o JOIN run r ON r.id = o.run_id
     WHERE r.study_instance_uid = %(study_instance_uid)s

@@ -128,19 +128,26 @@ def test_a_file_that_the_store_does_not_take_stays_in_the_spool_and_the_rest_goe
     assert announced == ["1.8.2", "1.8.1"]
 
 
-def test_nothing_is_stored_while_the_shared_store_is_not_mounted(database, tmp_path):
-    """What is written into the empty mount point is hidden as soon as the store is back."""
-    (tmp_path / "shared").mkdir()
-    spool, announced = Spool(tmp_path / "data", 0, tmp_path / "shared"), []
-    path = write_spooled(tmp_path / "a.dcm", StudyInstanceUID="1.8.3", SOPInstanceUID="1.8.3.3")
-    spool_file(spool, path)
-    (tmp_path / "shared").rename(tmp_path / "unmounted")
-    (tmp_path / "shared").mkdir()
+@pytest.mark.parametrize("restarted", [False, True])
+def test_nothing_is_stored_while_the_shared_store_is_not_mounted(database, tmp_path, restarted):
+    """What is written into the empty mount point is hidden as soon as the store is back; also after a power cut."""
+    shared, unmounted = tmp_path / "shared", tmp_path / "unmounted"
+    shared.mkdir()
+    spool, announced, study = Spool(tmp_path / "data", 0, shared), [], f"1.8.3.{restarted:d}"
+    spool_file(spool, write_spooled(tmp_path / "a.dcm", StudyInstanceUID=study, SOPInstanceUID=f"{study}.3"))
+    shared.rename(unmounted)
+    shared.mkdir()
+    if restarted:
+        spool = Spool(tmp_path / "data", 0, shared)
 
     Indexer(spool, database, announced.append).index_all()
+    waiting, hidden = len(spool.ready()), list(shared.iterdir())
+    shared.rmdir()
+    unmounted.rename(shared)
+    Indexer(spool, database, announced.append).index_all()
 
-    assert len(spool.ready()) == 1
-    assert announced == list((tmp_path / "shared").iterdir()) == []
+    assert (waiting, hidden) == (1, [])
+    assert announced == [study]
 
 
 def test_an_instance_whose_file_is_gone_is_kept_when_it_comes_again(database, tmp_path):

@@ -211,6 +211,20 @@ def test_an_instance_that_comes_again_in_the_middle_stays(database, tmp_path):
     assert site.execute("SELECT * FROM purged_file") == []
 
 
+def test_an_odd_instance_that_comes_while_its_study_goes_stays(database, tmp_path):
+    """Other bytes under a known UID, between the choice of the study and its purge: an operator is to see them."""
+    site = Site(database, tmp_path)
+    stored = site.receive("1.2.11")
+    site.execute("UPDATE instance SET conflicting = true")
+    with database.transaction() as transaction:
+        transaction.execute("forget_study_files", study_instance_uid="1.2.11")
+    site.used = [10.0]
+
+    site.purge()
+
+    assert stored.exists()
+
+
 def test_an_instance_that_cannot_be_read_any_more_holds_up_no_other(database, tmp_path):
     """Its patient is missing in the trail; it goes like the others."""
     site = Site(database, tmp_path)
