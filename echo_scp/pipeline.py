@@ -34,6 +34,7 @@ from echo_scp.measure import (
     find_body,
     measure_clip,
     measure_study,
+    note_child,
     refuse_other_views,
     stands_on_head,
     upended,
@@ -42,7 +43,6 @@ from echo_scp.measure import (
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
     MEASURED_VIEWS,
-    Assessment,
     Clip,
     ClipAnalysis,
     Estimate,
@@ -369,12 +369,11 @@ def _conclude(begun: StudyAnalysis, clips: Sequence[ClipAnalysis], config: Measu
     """Return the study's result, from its clips."""
     instances = [clip.instance for clip in clips]
     result = measure_study(clips, config, find_body(instances, config.bsa_formula))
-    assessment = _assess(result, instances)
+    child, assessment = note_child(instances), None
+    if isinstance(result, StudyMeasurement):
+        assessment = assess(result, _sex(instances)) if child is None else None
+        result = replace(result, notes=(*result.notes, *(() if child is None else (child,))))
     return replace(begun, clips=tuple(clips), result=result, assessment=assessment)
-
-
-def _assess(result: StudyMeasurement | NotAssessed, instances: Iterable[Instance]) -> Assessment | None:
-    return None if isinstance(result, NotAssessed) else assess(result, _sex(instances))
 
 
 def _differing(settings: MeasureConfig) -> tuple[tuple[str, str], ...]:

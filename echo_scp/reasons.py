@@ -66,3 +66,4 @@ class Flag(StrEnum):
     LOW_QUALITY = "low_quality"
     BODY_SIZE_REFUSED = "body_size_refused"
     EF_DISAGREES = "ef_disagrees"
+    NOT_AN_ADULT = "not_an_adult"

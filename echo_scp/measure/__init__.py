@@ -1,5 +1,6 @@
 """Segmentation -> beats, volumes and ejection fraction. Pure: values in, values out."""
 
+from echo_scp.measure.age import note_child
 from echo_scp.measure.anatomy import refuse_other_views
 from echo_scp.measure.body import find_body
 from echo_scp.measure.clip import doubted, measure_clip
@@ -11,6 +12,7 @@ __all__ = [
     "find_body",
     "measure_clip",
     "measure_study",
+    "note_child",
     "refuse_other_views",
     "stands_on_head",
     "upended",

@@ -17,7 +17,7 @@ from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EngineError, GpuError, GpuFault, StorageError
 from echo_scp.inference.catalogue import Engines
 from echo_scp.kept import KeptResults
-from echo_scp.model import Flag, NotAssessed, Reason, View, ViewEstimate
+from echo_scp.model import Flag, NotAssessed, Reason, StudyMeasurement, View, ViewEstimate
 from echo_scp.phantom import instance as phantom_instance
 from echo_scp.phantom.heart import Heart
 from echo_scp.phantom.instance import Area, Patient, Picture
@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCANNER = Scanner(rows=200, columns=260, depth_mm=155.0)
 
 
-def write_cine(folder, number, spatial_format=1, on_its_head=False):
+def write_cine(folder, number, spatial_format=1, on_its_head=False, birth_date="19600101"):
     """Write one JPEG cine of a beat and a half; 2 is an M-mode."""
     rhythm = Rhythm(heart_rate_bpm=75, frame_rate_hz=40, frame_count=52, first_phase=0.8)
     heart = Heart(View.A4C, 110.0, 60.0, tilt_deg=3.0 * number)
@@ -38,7 +38,7 @@ def write_cine(folder, number, spatial_format=1, on_its_head=False):
     picture = Picture(
         f"clip{number}", np.repeat(frames[..., None], 3, axis=-1), (area,), f"000{spatial_format}", 25.0, 75.0
     )
-    ds = phantom_instance.build(picture, Patient(), 0, number, phantom_instance.jpeg_baseline)
+    ds = phantom_instance.build(picture, Patient(birth_date=birth_date), 0, number, phantom_instance.jpeg_baseline)
     phantom_instance.save(ds, folder / f"{number}.dcm")
     return read_instance(folder / f"{number}.dcm")
 
@@ -119,6 +119,15 @@ def test_a_picture_on_its_head_is_shown_to_the_networks_upright(instances, tmp_p
     assert Flag.APEX_DOWN in {note.flag for note in clip.notes}
     turned, above = (one.beats[0].end_diastole.apex[1] for one in (clip.measurement, upright))
     assert turned == pytest.approx(SCANNER.rows - above, abs=3.0)
+
+
+def test_a_child_is_measured_and_not_graded(tmp_path):
+    """The scales are of adults; a reader is told why there is no grade."""
+    analysed, _ = analyse([write_cine(tmp_path, 1, birth_date="20200101")])
+
+    assert isinstance(analysed.analysis.result, StudyMeasurement)
+    assert Flag.NOT_AN_ADULT in {note.flag for note in analysed.analysis.result.notes}
+    assert analysed.analysis.assessment is None
 
 
 def test_a_view_that_is_not_measured_says_so(instances):
