@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
+from pydicom import Dataset
 
-from echo_scp.deliver import CommitmentReport
 from echo_scp.errors import StorageError
 from echo_scp.spool import Spool
 
@@ -76,6 +76,14 @@ class CommitmentAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitmentReport:
+    """What an archive answered: committed SOP Instance UIDs, and those that failed with their reason."""
+
+    committed: frozenset[str]
+    failed: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveReport:
     """What an archive told, on an association of its own, of objects that it was asked about."""
 
@@ -87,6 +95,16 @@ class ArchiveReport:
 _REQUEST = TypeAdapter(CommitmentRequest)
 _REPORT = TypeAdapter(ArchiveReport)
 _ANSWER = TypeAdapter(CommitmentAnswer)
+
+
+def read_report(information: Dataset) -> CommitmentReport:
+    """Return what the Event Information of an N-EVENT-REPORT says (PS3.4 Table J.3-4)."""
+    committed = frozenset(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ())
+    failed = tuple(
+        (str(item.ReferencedSOPInstanceUID), int(item.get("FailureReason") or 0))
+        for item in information.get("FailedSOPSequence") or ()
+    )
+    return CommitmentReport(committed, failed)
 
 
 class Taken:

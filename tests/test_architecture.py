@@ -17,6 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"config", "metrics", "logs", "notify"}),
     frozenset({"spool", "database", "inference", "audit"}),
+    frozenset({"commitment"}),
     frozenset(
         {
             "decode",
@@ -33,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"kept", "schedule", "completeness"}),
-    frozenset({"commitment", "procedure_step"}),
+    frozenset({"procedure_step"}),
     frozenset({"pipeline", "imports", "outbox", "inquiry"}),
     frozenset({"receive", "jobs", "index", "clerk", "folder", "web", "retention"}),
     frozenset({"worker", "evaluate"}),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pydicom import Dataset
 from pydicom.uid import UID
@@ -14,6 +13,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
+from echo_scp.commitment import CommitmentReport, Reference, read_report
 from echo_scp.config import Destination
 from echo_scp.deliver.dimse import associate
 from echo_scp.deliver.outcome import SUCCESS
@@ -23,22 +23,6 @@ _PUSH_MODEL = UID("1.2.840.10008.1.20.1")
 _PUSH_MODEL_INSTANCE = UID("1.2.840.10008.1.20.1.1")
 _REQUEST = 1  # Action Type ID (PS3.4 J.3.2.1)
 _SAME_ASSOCIATION_S = 10.0  # an archive that takes longer reports on an association of its own
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """One object that the destination is asked about."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommitmentReport:
-    """What the destination answered: committed SOP Instance UIDs, and those that failed with their reason."""
-
-    committed: frozenset[str]
-    failed: tuple[tuple[str, int], ...]
 
 
 class _AwaitedReport:
@@ -118,13 +102,3 @@ def _require_success(destination: Destination, status: Dataset) -> None:
     if status.Status != SUCCESS:
         detail = f"status 0x{status.Status:04X} to the request for Storage Commitment"
         raise DestinationRefusedError(destination.name, detail, status.Status)
-
-
-def read_report(information: Dataset) -> CommitmentReport:
-    """Return what the Event Information of an N-EVENT-REPORT says (PS3.4 Table J.3-4)."""
-    committed = frozenset(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ())
-    failed = tuple(
-        (str(item.ReferencedSOPInstanceUID), int(item.get("FailureReason") or 0))
-        for item in information.get("FailedSOPSequence") or ()
-    )
-    return CommitmentReport(committed, failed)

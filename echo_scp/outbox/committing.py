@@ -9,9 +9,10 @@ from typing import cast
 import structlog
 from pydicom.uid import generate_uid
 
+from echo_scp.commitment import CommitmentReport, Reference
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database, Transaction
-from echo_scp.deliver import CommitmentReport, Reference, request_commitment
+from echo_scp.deliver import request_commitment
 from echo_scp.errors import DeliveryError
 from echo_scp.metrics import COMMITMENTS
 from echo_scp.outbox.queue import retry_wait_s

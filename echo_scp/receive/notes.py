@@ -12,9 +12,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 
-from echo_scp.commitment import ArchiveReport, CommitmentAnswer, CommitmentRequest, Reference
+from echo_scp.commitment import ArchiveReport, CommitmentAnswer, CommitmentRequest, Reference, read_report
 from echo_scp.completeness import StepState
-from echo_scp.deliver import read_report
 from echo_scp.procedure_step import ProcedureStep, StepChange
 from echo_scp.receive.status import Status
 

@@ -15,7 +15,7 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
 from echo_scp.audit import AuditTrail
-from echo_scp.commitment import ArchiveReport, CommitmentDesk
+from echo_scp.commitment import ArchiveReport, CommitmentDesk, CommitmentReport
 from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
 from echo_scp.database.deliveries import (
@@ -27,7 +27,7 @@ from echo_scp.database.deliveries import (
     retry_deliveries,
 )
 from echo_scp.database.embedded import embedded_server
-from echo_scp.deliver import CommitmentReport, StudyFacts, open_sender
+from echo_scp.deliver import StudyFacts, open_sender
 from echo_scp.node import prepare_database
 from echo_scp.outbox import ArchiveReports, put
 from echo_scp.outbox.committing import Committing

@@ -22,13 +22,13 @@ from echo_scp.commitment import (
     ArchiveReport,
     CommitmentAnswer,
     CommitmentDesk,
+    CommitmentReport,
     CommitmentRequest,
     FailureReason,
     Reference,
 )
 from echo_scp.completeness import StepState
 from echo_scp.config import Destination, ReceiveConfig
-from echo_scp.deliver import CommitmentReport
 from echo_scp.errors import StorageError
 from echo_scp.procedure_step import ProcedureStep, StepDesk
 from echo_scp.receive.event_report import send_event_report
