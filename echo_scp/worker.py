@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
         Deliverer(config, database, audit) as deliverer,
     ):
         pipeline = Pipeline(config, engines, _kept(config, spool))
+        gc.freeze()  # what is loaded by now stays: no collection need look at it again
         work = Work(config, database, queue, spool, pipeline, audit=audit, on_queued=deliverer.wake)
         longest_wait_s = config.study.quiet_period_s + ANALYSIS_RETRY_S[1] + CLOCK_TOLERANCE_S
         retention = Retention(config, database, audit, partial(disk_used_percent, config.store_folder))

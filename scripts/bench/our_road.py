@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import tempfile
@@ -143,6 +144,7 @@ def measure(paths: Sequence[Path], road: Road) -> StudyTime:
     with tempfile.TemporaryDirectory() as folder:
         kept = KeptResults(Path(folder) / "kept", 4096 * MB, lambda count: None) if road.again else None
         pipeline = Pipeline(config, timed, kept)
+        gc.freeze()  # as the worker does
         if road.again:
             _analyse(pipeline, paths, Path(folder))
             clock.spent.clear()

@@ -17,7 +17,7 @@ from echo_scp.jobs import Work
 from echo_scp.model import ClipAnalysis, EngineIdentity, NotAssessed, Reason, StudyAnalysis
 from echo_scp.node import prepare_database
 from echo_scp.pipeline import AnalysedStudy, Request
-from echo_scp.report import encode, object_file, study_objects
+from echo_scp.report import study_objects
 from echo_scp.spool import Spool
 from tests.acceptance.test_index import spool_file
 from tests.unit.test_index import write_spooled
@@ -68,9 +68,9 @@ class RefusingPipeline:
         )
         objects = study_objects(study, [], [], self._config.report, request.now, predecessors=request.predecessors)
         files = []
-        for kind, dataset in objects:
-            files.append(object_file(kind, dataset))
-            publish(files[-1], encode(dataset))
+        for file, content in objects:
+            files.append(file)
+            publish(file, content)
         self.meanwhile()
         return AnalysedStudy(study, tuple(files))
 
