@@ -18,6 +18,15 @@ def test_a_shipped_engine_has_a_card_that_names_its_artefact(manifest):
     assert manifest.metrics
 
 
+@pytest.mark.parametrize("manifest", list_manifests(shipped_folder()), ids=lambda manifest: manifest.name)
+def test_a_shipped_engine_says_nothing_of_the_machine_that_made_it(manifest):
+    """Exporters note the stack at each node, with the paths of its files."""
+    for artefact in manifest.artefacts.values():
+        content = (manifest.folder / artefact.file).read_bytes()
+        assert b"stack_trace" not in content, artefact.file
+        assert b"site-packages" not in content, artefact.file
+
+
 def test_the_default_engines_load():
     """View and segmentation, as the default configuration names them."""
     engines = load_engines(AnalysisConfig())
