@@ -19,10 +19,13 @@ from typing import BinaryIO
 import structlog
 from pydantic import TypeAdapter, ValidationError
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from echo_scp.errors import StorageError
 from echo_scp.spool import Spool
 
+STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")  # Push Model SOP Class
+STORAGE_COMMITMENT_INSTANCE = UID("1.2.840.10008.1.20.1.1")  # its one, well-known instance
 MAXIMUM_PENDING = 10_000
 
 log = structlog.get_logger(__name__)

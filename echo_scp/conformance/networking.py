@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from echo_scp.commitment import STORAGE_COMMITMENT
 from echo_scp.config import Config
 from echo_scp.conformance.blocks import Block, Heading, Listing, Paragraph, Table
 from echo_scp.conformance.parameters import destination_rows, parameter_rows
 from echo_scp.receive.offer import known_transfer_syntaxes, name_of, standard_offers
-from echo_scp.receive.policy import STORAGE_COMMITMENT
 from echo_scp.report.sop_classes import SOP_CLASSES
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 

@@ -7,20 +7,23 @@ import time
 from collections.abc import Iterable
 
 from pydicom import Dataset
-from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
-from echo_scp.commitment import CommitmentReport, Reference, read_report
+from echo_scp.commitment import (
+    STORAGE_COMMITMENT,
+    STORAGE_COMMITMENT_INSTANCE,
+    CommitmentReport,
+    Reference,
+    read_report,
+)
 from echo_scp.config import Destination
 from echo_scp.deliver.dimse import associate
 from echo_scp.deliver.outcome import SUCCESS
 from echo_scp.errors import DestinationRefusedError, DestinationUnreachableError, ObjectNotSupportedError
 
-_PUSH_MODEL = UID("1.2.840.10008.1.20.1")
-_PUSH_MODEL_INSTANCE = UID("1.2.840.10008.1.20.1.1")
 _REQUEST = 1  # Action Type ID (PS3.4 J.3.2.1)
 _SAME_ASSOCIATION_S = 10.0  # an archive that takes longer reports on an association of its own
 
@@ -64,15 +67,15 @@ def request_commitment(
     """
     awaited = _AwaitedReport(transaction_uid)
     handlers = [(evt.EVT_N_EVENT_REPORT, awaited.take), (evt.EVT_PDU_SENT, awaited.confirmed)]
-    contexts = [build_context(_PUSH_MODEL)]
+    contexts = [build_context(STORAGE_COMMITMENT)]
     with associate(destination, calling_ae_title, timeout_s, contexts, handlers) as association:
         if association is None:
             raise ObjectNotSupportedError(destination.name, "does not accept Storage Commitment")
         status, _ = association.send_n_action(
             _request(transaction_uid, references),
             _REQUEST,
-            _PUSH_MODEL,
-            _PUSH_MODEL_INSTANCE,
+            STORAGE_COMMITMENT,
+            STORAGE_COMMITMENT_INSTANCE,
         )
         _require_success(destination, status)
         deadline = time.monotonic() + min(timeout_s, _SAME_ASSOCIATION_S)

@@ -6,13 +6,13 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from echo_scp.commitment import STORAGE_COMMITMENT
 from echo_scp.config import Config, Destination
 from echo_scp.deliver import accepted_sop_classes, echo
 from echo_scp.doctor.finding import Finding, failed, passed, remark
 from echo_scp.errors import DeliveryError, DestinationRefusedError
 from echo_scp.report.sop_classes import SOP_CLASSES
 
-STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model SOP Class, PS3.4 J
 LONGEST_WAIT_S = 10.0
 
 Place = tuple[str, int]

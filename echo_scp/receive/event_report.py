@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pynetdicom.presentation import build_context, build_role
 
-from echo_scp.commitment import CommitmentAnswer
+from echo_scp.commitment import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE, CommitmentAnswer
 from echo_scp.config import Destination
 from echo_scp.deliver import associate
 from echo_scp.errors import DestinationUnreachableError
 from echo_scp.receive.notes import event_report
-from echo_scp.receive.policy import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 
 
 def send_event_report(answer: CommitmentAnswer, place: Destination, timeout_s: float) -> bool:

@@ -16,8 +16,8 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import ServiceClass, StorageServiceClass, VerificationServiceClass
 from pynetdicom.sop_class import uid_to_service_class
 
-STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")  # Push Model SOP Class
-STORAGE_COMMITMENT_INSTANCE = UID("1.2.840.10008.1.20.1.1")
+from echo_scp.commitment import STORAGE_COMMITMENT
+
 PROCEDURE_STEP = UID("1.2.840.10008.3.1.2.3.3")  # Modality Performed Procedure Step SOP Class
 _STORAGE_SOP_CLASS_ROOT = "1.2.840.10008.5.1.4.1.1."  # retired and future storage SOP classes are under it too
 

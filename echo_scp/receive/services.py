@@ -19,12 +19,12 @@ from pynetdicom.dimse_primitives import C_CANCEL, C_ECHO, N_ACTION, N_CREATE, N_
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 
-from echo_scp.commitment import CommitmentDesk, Taken
+from echo_scp.commitment import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE, CommitmentDesk, Taken
 from echo_scp.errors import StorageError
 from echo_scp.procedure_step import FinalStepError, StepDesk, StepExistsError, UnknownStepError
 from echo_scp.receive import notes
 from echo_scp.receive.negotiation import Agreement
-from echo_scp.receive.policy import PROCEDURE_STEP, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from echo_scp.receive.policy import PROCEDURE_STEP
 from echo_scp.receive.status import Status
 from echo_scp.receive.upper_layer import ProtocolError, p_data_pdus
 
@@ -129,14 +129,10 @@ class Services:
         response.AffectedSOPClassUID = request.RequestedSOPClassUID
         response.AffectedSOPInstanceUID = request.RequestedSOPInstanceUID
         response.ActionTypeID = request.ActionTypeID
-        if request.RequestedSOPClassUID != STORAGE_COMMITMENT:
-            response.Status = Status.NO_SUCH_SOP_CLASS
-        elif request.RequestedSOPInstanceUID != STORAGE_COMMITMENT_INSTANCE:
-            response.Status = Status.NO_SUCH_OBJECT_INSTANCE
-        elif request.ActionTypeID != _REQUEST_COMMITMENT:
-            response.Status = Status.NO_SUCH_ACTION
-        else:
-            response.Status = self._keep(lambda: self._ask(context_id, request))
+        refusal = _refusal(request.RequestedSOPClassUID, request.RequestedSOPInstanceUID)
+        if refusal is None and request.ActionTypeID != _REQUEST_COMMITMENT:
+            refusal = Status.NO_SUCH_ACTION
+        response.Status = self._keep(lambda: self._ask(context_id, request)) if refusal is None else refusal
         return response
 
     def _ask(self, context_id: int, request: N_ACTION) -> None:
@@ -157,14 +153,10 @@ class Services:
         response.AffectedSOPClassUID = request.AffectedSOPClassUID
         response.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
         response.EventTypeID = request.EventTypeID
-        if request.AffectedSOPClassUID != STORAGE_COMMITMENT:
-            response.Status = Status.NO_SUCH_SOP_CLASS
-        elif request.AffectedSOPInstanceUID != STORAGE_COMMITMENT_INSTANCE:
-            response.Status = Status.NO_SUCH_OBJECT_INSTANCE
-        elif request.EventTypeID not in notes.EVENT_TYPES:
-            response.Status = Status.NO_SUCH_EVENT_TYPE
-        else:
-            response.Status = self._keep(lambda: self._keep_report(context_id, request))
+        refusal = _refusal(request.AffectedSOPClassUID, request.AffectedSOPInstanceUID)
+        if refusal is None and request.EventTypeID not in notes.EVENT_TYPES:
+            refusal = Status.NO_SUCH_EVENT_TYPE
+        response.Status = self._keep(lambda: self._keep_report(context_id, request)) if refusal is None else refusal
         return response
 
     def _keep_report(self, context_id: int, request: N_EVENT_REPORT) -> None:
@@ -237,6 +229,13 @@ def _decode(context_id: int, command: bytes, data_set: bytes) -> Primitive:
         return message.message_to_primitive()
     except Exception as error:  # the border to pynetdicom's parser, which raises what it likes
         raise ProtocolError(f"the command set cannot be read: {type(error).__name__}") from error
+
+
+def _refusal(sop_class_uid: str | None, sop_instance_uid: str | None) -> Status | None:
+    """Return why a message is not of the one instance of Storage Commitment (PS3.4 J.3.5); None when it is."""
+    if sop_class_uid != STORAGE_COMMITMENT:
+        return Status.NO_SUCH_SOP_CLASS
+    return None if sop_instance_uid == STORAGE_COMMITMENT_INSTANCE else Status.NO_SUCH_OBJECT_INSTANCE
 
 
 def _verify(_context_id: int, request: C_ECHO) -> C_ECHO:

@@ -15,10 +15,28 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from echo_scp.config import ReceiveConfig
+from echo_scp.database.connection import Database
+from echo_scp.database.embedded import embedded_server
+from echo_scp.node import prepare_database
 from echo_scp.phantom.study import write_study
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
 from tests.acceptance.running import Node, Pacs
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded PostgreSQL with a node's tables."""
+    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
+        prepare_database(url)
+        yield url
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """The tables as the tests before left them."""
+    with Database(url) as database:
+        yield database
 
 
 @pytest.fixture

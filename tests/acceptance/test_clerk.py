@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,10 +18,8 @@ from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequ
 from echo_scp.completeness import StepState
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database
-from echo_scp.database.embedded import embedded_server
 from echo_scp.index import Indexer
 from echo_scp.jobs import JobQueue, Work
-from echo_scp.node import prepare_database
 from echo_scp.procedure_step import ProcedureStep, StepChange, StepDesk
 from echo_scp.spool import Spool
 from tests.acceptance.test_index import spool_file
@@ -30,19 +27,6 @@ from tests.unit.test_index import write_spooled
 
 US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 QUIET_PERIOD_S = 600.0
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
-        prepare_database(url)
-        yield url
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    with Database(url) as database:
-        yield database
 
 
 class FakeQueue:

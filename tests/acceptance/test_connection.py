@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,14 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
-from echo_scp.database.embedded import embedded_server
 from echo_scp.node import _open_database
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
-        yield url
 
 
 @pytest.mark.parametrize(("of_the_server", "ours"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator
 
 import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_scp.database.connection import Database, migrate
-from echo_scp.database.embedded import embedded_server
 from echo_scp.errors import DatabaseUnavailableError
 from echo_scp.index import Indexer
 from echo_scp.jobs import JobQueue, apply_job_schema
 from echo_scp.node import prepare_database
 from echo_scp.spool import Spool, SpooledIdentity
 from tests.unit.test_index import write_spooled
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
-        prepare_database(url)
-        yield url
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    with Database(url) as database:
-        yield database
 
 
 def spool_file(spool: Spool, source) -> None:

@@ -26,9 +26,7 @@ from echo_scp.database.deliveries import (
     list_deliveries,
     retry_deliveries,
 )
-from echo_scp.database.embedded import embedded_server
 from echo_scp.deliver import StudyFacts, open_sender
-from echo_scp.node import prepare_database
 from echo_scp.outbox import ArchiveReports, put
 from echo_scp.outbox.committing import Committing
 from echo_scp.outbox.deliverer import Deliverer
@@ -45,13 +43,6 @@ ROUTINE = StudyFacts(("CART",), (), ("A4C",), ("assessed",))
 URGENT = StudyFacts(("CART",), (), ("A4C",), ("assessed", "urgent"))
 DAY_S = 86400
 SOP_CLASSES = {"SR": ComprehensiveSRStorage, "SEG": SegmentationStorage}
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
-        prepare_database(url)
-        yield url
 
 
 class Outbox:

@@ -10,21 +10,12 @@ import pytest
 from echo_scp.audit import AuditTrail
 from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
-from echo_scp.database.embedded import embedded_server
 from echo_scp.index import Indexer
-from echo_scp.node import prepare_database
 from echo_scp.report.results import RESULTS_NAME
 from echo_scp.retention import Retention, disk_used_percent
 from echo_scp.spool import Spool
 from tests.acceptance.test_index import spool_file
 from tests.unit.test_index import write_spooled
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
-        prepare_database(url)
-        yield url
 
 
 class Site:

@@ -11,11 +11,9 @@ import pytest
 from echo_scp.audit import AuditTrail
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
-from echo_scp.database.embedded import embedded_server
 from echo_scp.index import Indexer
 from echo_scp.jobs import Work
 from echo_scp.model import ClipAnalysis, EngineIdentity, NotAssessed, Reason, StudyAnalysis
-from echo_scp.node import prepare_database
 from echo_scp.pipeline import AnalysedStudy, Request
 from echo_scp.report import study_objects
 from echo_scp.spool import Spool
@@ -23,13 +21,6 @@ from tests.acceptance.test_index import spool_file
 from tests.unit.test_index import write_spooled
 
 STUDY = "1.2.840.1"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_server(tmp_path_factory.mktemp("database") / "postgresql") as url:
-        prepare_database(url)
-        yield url
 
 
 @pytest.fixture
