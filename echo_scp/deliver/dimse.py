@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import AssociationSocket
 
 from echo_scp.config import Destination
+from echo_scp.deliver.answers import keep_answers
 from echo_scp.deliver.outcome import DeliveryOutcome, Offer, comment_of, judge, offer_of
 from echo_scp.deliver.tls import tls_context
 from echo_scp.errors import DestinationUnreachableError, NoAnswerError, ObjectNotSupportedError
@@ -33,6 +35,7 @@ class DimseSender:
         self._destination = destination
         self._offers = offers
         self._association = association
+        self._message_ids = cycle(range(1, 65536))
 
     def takes(self, path: Path) -> bool:
         """Tell whether the object was proposed on the association, and the association stands."""
@@ -45,7 +48,7 @@ class DimseSender:
         if self._association is None:
             raise ObjectNotSupportedError(self._destination.name, _not_accepted(data_set))
         try:
-            response = self._association.send_c_store(data_set)
+            response = self._association.send_c_store(data_set, next(self._message_ids))
         except RuntimeError as error:  # the association ended while we read the file
             raise _no_answer(self._destination) from error
         except ValueError as error:  # no accepted context fits
@@ -136,7 +139,7 @@ def associate(
             contexts=contexts,
             ae_title=destination.ae_title,
             ext_neg=list(roles),
-            evt_handlers=[(evt.EVT_CONN_OPEN, _prepare_socket), *handlers],
+            evt_handlers=[(evt.EVT_CONN_OPEN, _prepare_socket), (evt.EVT_CONN_OPEN, keep_answers), *handlers],
             tls_args=tls,
         )
     except OSError as error:  # the host has no address

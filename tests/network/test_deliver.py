@@ -26,7 +26,9 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.presentation import build_context
 
 from echo_scp import deliver
 from echo_scp.config import Destination
@@ -297,6 +299,67 @@ def test_a_destination_that_does_not_know_its_title_rejects_with_a_reason(tmp_pa
 
     with scp.running() as port, pytest.raises(DestinationUnreachableError, match=r"(?i)called AE title not recogni"):
         send(make_file(tmp_path), make_destination(port))
+
+
+# --- the answer that is ours -------------------------------------------------------------------------------------
+
+
+class LateReader(threading.Event):
+    """The pause of an association's own thread, which is slow to go on after it: as on a busy machine."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        passed = super().wait(timeout)
+        time.sleep(0.1)
+        return passed
+
+
+def make_race(event: evt.Event) -> None:
+    """The thread has passed its pause when we ask, and looks for messages before we do."""
+    association, ask = event.assoc, event.assoc.dimse.send_msg
+
+    def ask_and_doze(primitive: object, context_id: int) -> None:
+        ask(primitive, context_id)
+        time.sleep(0.5)
+
+    association.dimse.send_msg = ask_and_doze
+    association._reactor_checkpoint = LateReader()
+    association._reactor_checkpoint.set()
+
+
+def test_an_answer_is_not_taken_by_another_thread():
+    """pynetdicom's own thread throws it away; without our keeping it, the call waits for its whole timeout."""
+    with StorageScp(0x0000).running() as port:
+        handlers = [(evt.EVT_ESTABLISHED, make_race)]
+        contexts = [build_context("1.2.840.10008.1.1")]
+        with deliver.associate(make_destination(port), "ECHO_SCP", 2.0, contexts, handlers) as association:
+            answers = [association.send_c_echo().get("Status") for _ in range(5)]
+
+    assert answers == [0x0000] * 5
+
+
+def test_an_answer_to_another_object_is_not_taken_for_this_ones(tmp_path):
+    """An archive that answers twice must not make a success of what it refuses next."""
+    first, second = make_file(tmp_path), make_file(tmp_path)
+    destination = StorageScp(0x0000)
+
+    def answer_again(event: evt.Event) -> int:
+        if event.request.MessageID == 1:
+            return 0x0000
+        again = C_STORE()
+        again.MessageIDBeingRespondedTo, again.Status = 1, 0x0000
+        again.AffectedSOPClassUID = event.request.AffectedSOPClassUID
+        again.AffectedSOPInstanceUID = event.request.AffectedSOPInstanceUID
+        event.assoc.dimse.send_msg(again, event.context.context_id)
+        return 0xA700
+
+    destination._store = answer_again
+    with (
+        destination.running() as port,
+        deliver.open_sender(make_destination(port), "ECHO_SCP", TIMEOUT_S, [first, second]) as sender,
+    ):
+        sender.send(first)
+        with pytest.raises(DestinationRefusedError, match="0xA700"):
+            sender.send(second)
 
 
 # --- no association --------------------------------------------------------------------------------------------------

@@ -1,0 +1,48 @@
+"""The answers on an association of ours reach the one who asked.
+
+Two readers of pynetdicom's share one queue of messages: the caller of `send_c_store`, who waits for the answer, and
+the association's own thread, which looks for requests of the peer and throws away what is none. That thread is paused
+during a call, but can have passed the pause before it began: under load it then throws our answer away, and the call
+waits for its whole timeout (pydicom/pynetdicom#850).
+"""
+
+from __future__ import annotations
+
+import threading
+
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import C_CANCEL, DimsePrimitiveType, DimseServiceType
+from pynetdicom.events import Event
+
+_Message = tuple[None, None] | tuple[int, DimseServiceType]
+
+
+class AnswerKeeper(DIMSEServiceProvider):
+    """While an answer is awaited, only who waits for it takes messages, and only the answer (PS3.7 E.1: Message ID)."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__(association)
+        self._awaited: int | None = None
+        self._asking = threading.Lock()
+
+    def send_msg(self, primitive: DimsePrimitiveType, context_id: int) -> None:
+        if not isinstance(primitive, C_CANCEL) and primitive.MessageIDBeingRespondedTo is None:
+            with self._asking:
+                self._awaited = primitive.MessageID
+        super().send_msg(primitive, context_id)
+
+    def get_msg(self, block: bool = False) -> _Message:
+        if not block:  # the association's own thread
+            with self._asking:
+                return (None, None) if self._awaited is not None else super().get_msg()
+        while True:
+            taken = super().get_msg(block=True)
+            if taken[1] is None or taken[1].MessageIDBeingRespondedTo == self._awaited:
+                self._awaited = None
+                return taken
+
+
+def keep_answers(event: Event) -> None:
+    """Handle EVT_CONN_OPEN of an association that we requested, before the first message."""
+    event.assoc.dimse = AnswerKeeper(event.assoc)
