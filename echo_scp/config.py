@@ -13,7 +13,7 @@ from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -79,13 +79,14 @@ AETitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 ExistingFile = Annotated[Path | None, AfterValidator(_existing_file)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
-ObjectKind = Literal["SR", "SEG", "SR_COMPREHENSIVE", "SR_ECHO", "CINE", "KO", "PDF"]
-OBJECT_KINDS: tuple[ObjectKind, ...] = get_args(ObjectKind)
+ObjectKind = Literal["SR", "SEG", "SR_COMPREHENSIVE", "SR_ECHO", "CINE", "KO", "PDF", "SR_SIMPLIFIED"]
+_USUAL_KINDS: tuple[ObjectKind, ...] = ("SR", "SEG", "SR_COMPREHENSIVE", "SR_ECHO", "CINE", "KO", "PDF")
 FALLBACKS: Mapping[ObjectKind, tuple[ObjectKind, ...]] = MappingProxyType(
     {
         "SR": ("SR_COMPREHENSIVE",),
         "SR_COMPREHENSIVE": ("PDF",),
         "SR_ECHO": ("PDF",),
+        "SR_SIMPLIFIED": ("SR_ECHO",),
         "SEG": ("CINE",),
         "PDF": ("CINE",),
     }
@@ -241,7 +242,7 @@ class ReportConfig(_Section):
     institution_name: str = Field("", max_length=64)
     series_number_base: int = Field(9800, ge=1, le=2_000_000_000)
     sr_class: Literal["comprehensive_3d", "comprehensive"] = "comprehensive_3d"
-    objects: tuple[ObjectKind, ...] = OBJECT_KINDS
+    objects: tuple[ObjectKind, ...] = _USUAL_KINDS
 
 
 class DeliverConfig(_Section):
@@ -419,6 +420,14 @@ class Config(_Section):
         if len(set(names)) != len(names):
             raise ValueError(f"destination names must differ, got {', '.join(names)}")
         return value
+
+    @model_validator(mode="after")
+    def _what_is_sent_is_made(self) -> Self:
+        for destination in self.destinations:
+            if missing := [kind for kind in destination.send if kind not in self.report.objects]:
+                kinds = ", ".join(missing)
+                raise ValueError(f"destination {destination.name} is to be sent {kinds}: add it to report.objects")
+        return self
 
 
 def example_text() -> str:

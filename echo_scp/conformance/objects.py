@@ -19,6 +19,7 @@ _CONTENT = {
     ),
     "SR_COMPREHENSIVE": "what the SR says, as Comprehensive SR, for destinations that do not take Comprehensive 3D SR",
     "SR_ECHO": "TID 5200 Echocardiography Procedure Report, for echo reporting systems",
+    "SR_SIMPLIFIED": "TID 5300 Simplified Echo Procedure Report: each number once; made when asked for",
     "CINE": "the measured clip with the outlined LV and its volume curve burnt in",
     "KO": "the frames of end-diastole and end-systole",
     "PDF": "one page with the numbers and pictures",

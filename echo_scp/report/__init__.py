@@ -8,7 +8,7 @@ from echo_scp.report.overlay import draw_summary
 from echo_scp.report.page import build_page
 from echo_scp.report.seg import build_seg
 from echo_scp.report.seg_file import write_seg
-from echo_scp.report.sr import PredecessorReference, build_echo_sr, build_sr
+from echo_scp.report.sr import PredecessorReference, build_echo_sr, build_simplified_sr, build_sr
 from echo_scp.report.study_objects import study_objects
 from echo_scp.report.uids import derive_uid, input_fingerprint, result_uid
 
@@ -20,6 +20,7 @@ __all__ = [
     "build_key_objects",
     "build_page",
     "build_seg",
+    "build_simplified_sr",
     "build_sr",
     "derive_uid",
     "draw_cine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -40,6 +41,13 @@ MODE_2D = codes.SCT._2DMode
 PATIENT_CHARACTERISTICS = codes.DCM.PatientCharacteristics
 BODY_HEIGHT = Code("8302-2", "LN", "Patient Height")  # PS3.16 TID 5201, as the next
 BODY_WEIGHT = Code("29463-7", "LN", "Patient Weight")
+SUBJECT_AGE = codes.DCM.SubjectAge
+SUBJECT_SEX = codes.DCM.SubjectSex
+SEXES: Mapping[str, Code] = MappingProxyType({"M": codes.DCM.Male, "F": codes.DCM.Female})  # CID 7455
+AGE_UNITS: Mapping[str, Code] = MappingProxyType(
+    {"D": codes.UCUM.Day, "W": codes.UCUM.Week, "M": codes.UCUM.Month, "Y": codes.UCUM.Year}
+)
+"""PS3.16 CID 7456, by the unit of an Age String (PS3.5 6.2)."""
 OF_INTEREST = codes.DCM.OfInterest
 KEY_OBJECT_DESCRIPTION = codes.DCM.KeyObjectDescription
 STROKE_VOLUME = codes.SCT.StrokeVolume
@@ -55,6 +63,25 @@ BODY_SURFACE_FORMULAS: Mapping[str, Code] = MappingProxyType(
     }
 )
 """PS3.16 CID 3663."""
+BODY_SURFACE_FORMULA = Code("8278-4", "LN", "Body Surface Area Formula")  # PS3.16 TID 3602
+
+# PS3.16 TID 5300 to 5302.
+PRE_COORDINATED = codes.DCM.PreCoordinatedMeasurements
+POST_COORDINATED = codes.DCM.PostCoordinatedMeasurements
+SHORT_LABEL = codes.DCM.ShortLabel
+SELECTION_STATUS = codes.DCM.SelectionStatus
+MEAN_CHOSEN = codes.DCM.MeanValueChosen  # CID 12301
+MEASUREMENT_TYPE = codes.DCM.MeasurementType
+INDEXED = codes.DCM.Indexed  # CID 12303, as the next
+CALCULATED_TYPE = codes.DCM.Calculated
+FINDING_OBSERVATION_TYPE = codes.DCM.FindingObservationType
+HEMODYNAMIC_MEASUREMENTS = codes.SCT.HemodynamicMeasurements  # CID 12302, as the next
+STRUCTURE_OF_SITE = codes.DCM.StructureOfTheFindingSite
+MEASURED_PROPERTY = codes.DCM.MeasuredProperty
+VOLUME = codes.SCT.Volume  # CID 12304, as the next
+VOLUME_FLOW_RATE = codes.LN.VolumeFlowRate
+MEASUREMENT_DIVISOR = codes.DCM.MeasurementDivisor
+LV_LENGTH_4C = codes.LN.LeftVentricularEndDiastolicLength4C
 
 PERCENT = codes.UCUM.Percent
 SQUARE_CENTIMETRE = codes.UCUM.SquareCentimeter
@@ -102,6 +129,11 @@ METHODS: Mapping[VolumeMethod, Code] = MappingProxyType(
     }
 )
 """PS3.16 CID 12228, which knows no regression."""
+
+
+def own_measurement(label: str) -> Code:
+    """Return our own name for a measurement; its value is what letters and digits the label has (VR SH)."""
+    return Code(re.sub(r"\W", "", label), "99ECHOSCP", label)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from highdicom.sr import (
-    CodeContentItem,
     CodedConcept,
     ContainerContentItem,
     ContentItem,
@@ -17,13 +16,13 @@ from highdicom.sr import (
     LanguageOfContentItemAndDescendants,
     NumContentItem,
     ObservationContext,
-    RelationshipTypeValues,
 )
 from pydicom.sr.coding import Code
 
 from echo_scp.model import BodySize, ClipMeasurement, StudyAnalysis, StudyMeasurement, View, VolumeMethod
 from echo_scp.report import codes
 from echo_scp.report.groups import measured_clips
+from echo_scp.report.items import container, modifier, number
 from echo_scp.report.numbers import ef_derivation, heart_rate_derivation, volume_derivation
 
 _BIPLANE = (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
@@ -135,37 +134,21 @@ def _patient(body: BodySize) -> ContainerContentItem:
         Number(codes.BODY_WEIGHT, round(body.weight_kg, 1), codes.KILOGRAM),
         Number(codes.BODY_SURFACE, round(body.surface_m2, 2), codes.SQUARE_METRE),
     )
-    return _container(codes.PATIENT_CHARACTERISTICS, [_item(number) for number in numbers])
+    return container(codes.PATIENT_CHARACTERISTICS, [_item(found) for found in numbers])
 
 
 def _findings(site: Code, groups: Iterable[Sequence[Number]]) -> ContainerContentItem:
     """Return the section of a chamber (TID 5202)."""
     measured = [
-        _container(
+        container(
             codes.MEASUREMENT_GROUP,
-            [_modifier(codes.IMAGE_MODE, codes.MODE_2D), *(_item(number) for number in group)],
+            [modifier(codes.IMAGE_MODE, codes.MODE_2D), *(_item(found) for found in group)],
         )
         for group in groups
         if group
     ]
-    return _container(codes.FINDINGS, [_modifier(codes.FINDING_SITE, site), *measured])
+    return container(codes.FINDINGS, [modifier(codes.FINDING_SITE, site), *measured])
 
 
-def _container(name: Code, content: Iterable[ContentItem]) -> ContainerContentItem:
-    # Separate, else viewers run the values together without their names (PS3.3 C.17.3.2.4.3).
-    container = ContainerContentItem(
-        name, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
-    )
-    container.ContentSequence = ContentSequence(list(content))
-    return container
-
-
-def _item(number: Number) -> NumContentItem:
-    item = NumContentItem(number.name, number.value, number.unit, relationship_type=RelationshipTypeValues.CONTAINS)
-    if number.modifiers:
-        item.ContentSequence = ContentSequence([_modifier(name, value) for name, value in number.modifiers])
-    return item
-
-
-def _modifier(name: Code, value: Code) -> CodeContentItem:
-    return CodeContentItem(name, value, relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD)
+def _item(found: Number) -> NumContentItem:
+    return number(found.name, found.value, found.unit, (modifier(name, value) for name, value in found.modifiers))

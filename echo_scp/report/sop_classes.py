@@ -8,6 +8,7 @@ from pydicom.uid import (
     EncapsulatedPDFStorage,
     KeyObjectSelectionDocumentStorage,
     SegmentationStorage,
+    SimplifiedAdultEchoSRStorage,
     UltrasoundMultiFrameImageStorage,
 )
 
@@ -19,6 +20,7 @@ SOP_CLASSES: dict[ObjectKind, tuple[str, ...]] = {
     "SEG": (str(SegmentationStorage),),
     "SR_COMPREHENSIVE": (str(ComprehensiveSRStorage),),
     "SR_ECHO": (str(ComprehensiveSRStorage),),
+    "SR_SIMPLIFIED": (str(SimplifiedAdultEchoSRStorage),),
     "CINE": (str(UltrasoundMultiFrameImageStorage),),
     "KO": (str(KeyObjectSelectionDocumentStorage),),
     "PDF": (str(EncapsulatedPDFStorage),),

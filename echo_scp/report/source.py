@@ -19,7 +19,7 @@ from echo_scp.model import ClipAnalysis, Instance, StudyAnalysis
 
 MANUFACTURER = "echo-scp"
 SERIES_NUMBERS: Mapping[ObjectKind, int] = MappingProxyType(
-    {"SR": 0, "SEG": 1, "SR_ECHO": 2, "CINE": 3, "KO": 4, "PDF": 5, "SR_COMPREHENSIVE": 6}
+    {"SR": 0, "SEG": 1, "SR_ECHO": 2, "CINE": 3, "KO": 4, "PDF": 5, "SR_COMPREHENSIVE": 6, "SR_SIMPLIFIED": 7}
 )
 """By how much the Series Number of a kind lies above `series_number_base`."""
 REQUIRED_MAY_BE_EMPTY = (
@@ -172,11 +172,14 @@ def _forget_encoded_names(_: Dataset, element: DataElement) -> None:
 
 
 def _set_times(result: Dataset, header: Dataset, now: datetime) -> None:
-    """Write `now` in the zone that the source states, since one offset holds for all times of an instance."""
+    """Write `now` in the zone that the source states, since one offset holds for all times of an instance.
+
+    A source that states none has the times of its hospital: as the node, by its own clock.
+    """
     offset = _offset(value_of(header, "TimezoneOffsetFromUTC"))
+    now = now.astimezone(offset)
     if offset is not None:
         result.TimezoneOffsetFromUTC = value_of(header, "TimezoneOffsetFromUTC")
-        now = now.astimezone(offset)
     result.ContentDate = result.InstanceCreationDate = now.strftime("%Y%m%d")
     result.ContentTime = result.InstanceCreationTime = now.strftime("%H%M%S")
     for item in result.get("ContributingEquipmentSequence", ()):

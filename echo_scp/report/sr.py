@@ -1,4 +1,4 @@
-"""Write a study's result as a Structured Report: TID 1500 when there is a contour, and TID 5200 (PS3.16)."""
+"""Write a study's result as a Structured Report: TID 1500 when there is a contour, TID 5200, TID 5300 (PS3.16)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from highdicom.sr import (
 )
 from pydicom import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import Comprehensive3DSRStorage, SimplifiedAdultEchoSRStorage
 
 from echo_scp.config import ReportConfig
 from echo_scp.model import StudyAnalysis
 from echo_scp.report import codes
 from echo_scp.report.echo_report import echo_report
 from echo_scp.report.groups import measured_clips, measurement_groups
+from echo_scp.report.items import container
 from echo_scp.report.narrative import (
     RESEARCH_USE,
     assessment_sentences,
@@ -34,6 +35,7 @@ from echo_scp.report.narrative import (
     series_description,
 )
 from echo_scp.report.observer import device_observer
+from echo_scp.report.simplified_report import simplified_report
 from echo_scp.report.source import SERIES_NUMBERS, complete, engine_parameters, ordered_clips, shell
 from echo_scp.report.uids import result_uid
 
@@ -93,6 +95,27 @@ def build_echo_sr(
     content = _echo_report(study, config)
     document = _Document(ComprehensiveSR, content, "echo report", SERIES_NUMBERS["SR_ECHO"], "Echo report")
     return _document(document, study, segs, config, now, predecessor=predecessor)
+
+
+def build_simplified_sr(
+    study: StudyAnalysis,
+    segs: Sequence[Dataset],
+    config: ReportConfig,
+    now: datetime,
+    predecessor: PredecessorReference | None = None,
+) -> Dataset | None:
+    """Return the report as a Simplified Adult Echo SR (PS3.3 A.35.17, TID 5300); None when nothing was measured."""
+    content = simplified_report(study, _observer(config))
+    if content is None:
+        return None
+    number = SERIES_NUMBERS["SR_SIMPLIFIED"]
+    document = _Document(ComprehensiveSR, content, "simplified echo report", number, "Simplified echo report")
+    sr = _document(document, study, segs, config, now, predecessor=predecessor)
+    # highdicom has no class for it; what it holds is a part of what Comprehensive SR may.
+    sr.SOPClassUID = sr.file_meta.MediaStorageSOPClassUID = SimplifiedAdultEchoSRStorage
+    if "TimezoneOffsetFromUTC" not in sr:  # required here (PS3.3 A.35.17.3): that of the node
+        sr.TimezoneOffsetFromUTC = now.astimezone().strftime("%z")
+    return sr
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +203,9 @@ def _echo_report(study: StudyAnalysis, config: ReportConfig) -> Dataset:
 
 
 def _section(concept: Code, sentences: Iterable[_Sentence]) -> ContainerContentItem:
-    section = ContainerContentItem(
-        concept, is_content_continuous=False, relationship_type=RelationshipTypeValues.CONTAINS
-    )
-    section.ContentSequence = ContentSequence(
-        [
-            TextContentItem(sentence.concept, sentence.text, relationship_type=RelationshipTypeValues.CONTAINS)
-            for sentence in sentences
-        ]
-    )
-    return section
+    contains = RelationshipTypeValues.CONTAINS
+    texts = (TextContentItem(sentence.concept, sentence.text, relationship_type=contains) for sentence in sentences)
+    return container(concept, texts)
 
 
 def _observer(config: ReportConfig) -> ObservationContext:

@@ -16,7 +16,7 @@ from echo_scp.report.files import ResultFile, encode, object_file
 from echo_scp.report.groups import measured_clips
 from echo_scp.report.key_objects import build_key_objects
 from echo_scp.report.page import build_page
-from echo_scp.report.sr import PredecessorReference, build_echo_sr, build_sr, report_content
+from echo_scp.report.sr import PredecessorReference, build_echo_sr, build_simplified_sr, build_sr, report_content
 
 
 def study_objects(
@@ -56,6 +56,8 @@ def _objects(
                 yield kind, report(earlier.get(kind), sop_class_uid=ComprehensiveSRStorage, content=content())
             case "SR_ECHO":
                 yield kind, build_echo_sr(study, segs, config, now, earlier.get(kind))
+            case "SR_SIMPLIFIED" if document := build_simplified_sr(study, segs, config, now, earlier.get(kind)):
+                yield kind, document
             case "KO" if measured_clips(study):
                 yield kind, build_key_objects(study, config, now)
             case "PDF":

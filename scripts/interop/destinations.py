@@ -16,7 +16,7 @@ from scripts.interop.proxy import https_before
 from scripts.interop.tools import Tool
 from scripts.viewer.archive import Orthanc, free_port, running_orthanc
 
-KINDS = ("SR", "SEG", "SR_ECHO", "CINE", "KO", "PDF")
+KINDS = ("SR", "SEG", "SR_ECHO", "CINE", "KO", "PDF", "SR_SIMPLIFIED")
 _HEAD = """\
 [[destinations]]
 name = "{name}"

@@ -93,6 +93,17 @@ def test_two_destinations_cannot_share_a_name(tmp_path):
         load(write(tmp_path, table * 2), {})
 
 
+def test_a_destination_is_sent_what_is_made(tmp_path):
+    """Else it would wait for ever for what nobody makes; the message says what to add, and where."""
+    table = '[[destinations]]\nname="cvis"\nae_title="P"\nhost="h"\nsend=["SR", "SR_SIMPLIFIED"]\n'
+
+    with pytest.raises(ConfigurationError, match=r"cvis is to be sent SR_SIMPLIFIED: add it to report\.objects"):
+        load(write(tmp_path, table), {})
+
+    asked = load(write(tmp_path, '[report]\nobjects = ["SR", "SR_SIMPLIFIED"]\n' + table), {})
+    assert asked.destinations[0].send == ("SR", "SR_SIMPLIFIED")
+
+
 def test_a_configuration_cannot_be_changed():
     """It is read once and passed as a value."""
     with pytest.raises(ValidationError):

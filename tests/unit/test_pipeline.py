@@ -80,9 +80,10 @@ def darkness_is_ventricle(refuse=lambda frame: False, fault: Exception | None = 
     return FakeEngine(make_manifest("segmentation", size), answer)
 
 
-def analyse(instances, view=0, segmentation=None, kept=None, progress=lambda analysis: None, **analysis):
+def analyse(instances, view=0, segmentation=None, kept=None, progress=lambda analysis: None, objects=None, **analysis):
     """Return the pipeline, what it found, and the files by name."""
-    config = Config.model_validate({"analysis": {"batch_frames": 64, **analysis}})
+    report = {} if objects is None else {"objects": objects}
+    config = Config.model_validate({"analysis": {"batch_frames": 64, **analysis}, "report": report})
     pipeline = Pipeline(config, Engines(saying(view), segmentation or darkness_is_ventricle()), kept)
     files = {}
     analysed = pipeline.analyse(
@@ -106,6 +107,15 @@ def test_each_instance_has_a_measurement_or_a_reason(instances):
     assert [file.kind for file in analysed.files] == [*of_the_study, *of_a_clip, *of_a_clip]
     assert {file.name for file in analysed.files} == set(files)
     assert analysed.analysis.assessment is not None
+
+
+def test_kinds_that_are_asked_for_are_made(instances):
+    """The simplified echo report, when there is a number to put into it."""
+    measured = analyse(instances, objects=["SR_SIMPLIFIED"])[0]
+    refused = analyse(instances, view=2, objects=["SR_SIMPLIFIED"])[0]
+
+    assert [file.kind for file in measured.files if file.kind != "PNG"] == ["SR_SIMPLIFIED"]
+    assert refused.files == ()
 
 
 def test_a_picture_on_its_head_is_shown_to_the_networks_upright(instances, tmp_path):

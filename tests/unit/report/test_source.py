@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
@@ -153,10 +154,16 @@ def test_times_are_written_in_the_zone_of_the_source() -> None:
 
 
 @pytest.mark.parametrize("offset", [None, "", "0530", "+9900"])
-def test_without_a_valid_zone_of_the_source_none_is_claimed(offset: str | None) -> None:
-    """An offset would also reinterpret the study's time, which is not ours to know."""
-    now = datetime(2024, 5, 6, 23, 30, tzinfo=timezone(timedelta(hours=2)))
+def test_without_a_valid_zone_of_the_source_none_is_claimed(offset: str | None, monkeypatch) -> None:
+    """An offset would also reinterpret the study's time, which is not ours to know; the node's clock is our own."""
+    monkeypatch.setenv("TZ", "UTC-5:30")  # POSIX counts westward: five and a half hours east
+    time.tzset()
+    try:
+        results = make_results(make_header(TimezoneOffsetFromUTC=offset), datetime(2024, 5, 6, 23, 30, tzinfo=UTC))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
-    for result in make_results(make_header(TimezoneOffsetFromUTC=offset), now):
+    for result in results:
         assert "TimezoneOffsetFromUTC" not in result
-        assert (result.ContentDate, result.ContentTime) == ("20240506", "233000")
+        assert (result.ContentDate, result.ContentTime) == ("20240507", "050000")
