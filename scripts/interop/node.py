@@ -32,6 +32,8 @@ port = {tls_port}
 {authorities}
 [study]
 quiet_period_s = {quiet_period_s}
+[report]
+objects = {objects}
 [deliver]
 timeout_s = 10
 first_retry_s = 1
@@ -121,6 +123,7 @@ def running(
         web_port=ports.web,
         authorities=f"authorities = '{ours.authority}'" if asks_for_certificates else "",
         quiet_period_s=quiet_period_s,
+        objects=list(get_args(ObjectKind)),
         destinations=destinations,
     )
     with running_node(folder, configuration, ports.web):
