@@ -10,6 +10,7 @@ EchoScpError
   DownloadError               a published file did not arrive whole, or is another one (retryable)
   UnindexableFileError        bytes that cannot be placed in a study
   StorageError                the disk cannot take an instance
+  StudyLostError              no file of a study is left in the store
   DatabaseUnavailableError    the database does not answer (retryable)
   DeliveryError               a destination did not take an object
     DestinationUnreachableError   no association (retryable)
@@ -118,6 +119,10 @@ class StorageError(EchoScpError):
     """The spool cannot take bytes: disk full, quota, I/O error."""
 
     retryable = True
+
+
+class StudyLostError(EchoScpError):
+    """Instances of a study were stored, and no file of theirs can be read any more."""
 
 
 class DatabaseUnavailableError(EchoScpError):

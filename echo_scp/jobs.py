@@ -19,6 +19,8 @@ import procrastinate
 import psycopg
 import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 
 from echo_scp import __version__
 from echo_scp.audit import AuditTrail, Study, instances_accessed
@@ -32,6 +34,7 @@ from echo_scp.errors import (
     DatabaseUnavailableError,
     InstanceError,
     StorageError,
+    StudyLostError,
     UnindexableFileError,
 )
 from echo_scp.model import EngineIdentity, Instance, StudyAnalysis
@@ -108,6 +111,17 @@ class JobQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class _Input:
+    """What the index knows of an instance."""
+
+    path: Path
+    digest: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """A begun run; `started_at` is stored, so that a repeated run says the same."""
 
@@ -115,7 +129,7 @@ class _Run:
     revision: int
     inputs_sha256: str
     started_at: datetime
-    paths: tuple[Path, ...]
+    inputs: tuple[_Input, ...]
     predecessors: tuple[PredecessorReference, ...]
 
 
@@ -169,7 +183,8 @@ class Work:
         with self._database.transaction() as transaction:
             transaction.execute("forget_future_arrival", study_instance_uid=uid)
             wait_s = self._seconds_until_complete(transaction, uid)
-            inputs = transaction.rows("study_inputs", study_instance_uid=uid)
+            rows = transaction.rows("study_inputs", study_instance_uid=uid)
+            inputs = tuple(_Input(Path(path), *rest) for path, *rest in (map(str, row) for row in rows))
             if wait_s is None:
                 return None
             if not inputs:  # retention removed them, and an operator asked all the same
@@ -179,7 +194,7 @@ class Work:
                 self._queue.schedule_analysis(uid, wait_s)
                 return None
             last = transaction.row("last_finished_run", study_instance_uid=uid)
-            digests = (str(row[1]) for row in inputs)
+            digests = (known.digest for known in inputs)
             fingerprint = inputs_sha256(digests, self._pipeline.engines.identities, self._pipeline.settings)
             revision = 1 if last is None else cast(int, last[0]) + 1
             if last is not None and last[1] == fingerprint:
@@ -194,9 +209,8 @@ class Work:
                 software_version=__version__,
             )
             assert begun is not None  # the statement returns its row
-            paths = tuple(Path(str(row[0])) for row in inputs)
             predecessors = _predecessors(transaction, uid, revision - 1)
-            return _Run(cast(int, begun[0]), revision, fingerprint, cast(datetime, begun[1]), paths, predecessors)
+            return _Run(cast(int, begun[0]), revision, fingerprint, cast(datetime, begun[1]), inputs, predecessors)
 
     def _seconds_until_complete(self, transaction: Transaction, uid: str) -> float | None:
         """Return how long to wait for more of a study; None when there is no such study. Holds its row."""
@@ -226,10 +240,14 @@ class Work:
 
     def _run(self, uid: str, run: _Run) -> None:
         revision, started_at = run.revision, run.started_at
-        log.info("study.analysis_started", revision=revision, instances=len(run.paths))
+        log.info("study.analysis_started", revision=revision, instances=len(run.inputs))
         folder = self._spool.results_folder(uid, revision)
+        instances = tuple(self._read(uid, known) for known in run.inputs)
+        lost = sum(instance.is_lost for instance in instances)
+        if lost == len(instances):
+            raise StudyLostError("no file of the study is left in the store; restore them, or send the study again")
         analysed = self._pipeline.analyse(
-            Request(uid, revision, _read(run.paths), started_at, run.predecessors),
+            Request(uid, revision, instances, started_at, run.predecessors),
             publish=lambda file, content: self._spool.write_result(folder / file.name, content),
         )
         objects = tuple(file for file in analysed.files if file.kind != "PNG")
@@ -238,6 +256,8 @@ class Work:
             if transaction.row("lock_run", run_id=run.run_id, inputs_sha256=run.inputs_sha256) == (True,):
                 log.warning("study.analysed_twice", revision=revision)
                 return
+            if lost:
+                transaction.execute("run_lacks_files", run_id=run.run_id, lost=lost)
             self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
             store_analysis(transaction, run.run_id, analysed.analysis)
             _store_objects(transaction, run.run_id, objects, folder)
@@ -248,24 +268,31 @@ class Work:
         self._audit.record(lambda node, now: instances_accessed(node, now, _audited(uid, analysed.analysis)))
         self._on_queued()
 
+    def _read(self, uid: str, known: _Input) -> Instance:
+        """Return an instance of a study; one whose file is gone, or DICOM no more, as the index knows it.
+
+        Raises StorageError: what the operating system says may pass, and the study must not go without the instance.
+        """
+        try:
+            return read_instance(known.path)
+        except InstanceError as error:
+            if not (isinstance(error.__cause__, FileNotFoundError) and self._spool.has_store):
+                raise StorageError(f"{known.path}: {error.detail}") from error
+            detail = error.detail
+        except UnindexableFileError as error:
+            detail = error.detail
+        log.error("instance.lost", path=str(known.path), detail=detail)
+        header = Dataset()
+        header.file_meta = FileMetaDataset()
+        header.StudyInstanceUID, header.SeriesInstanceUID = uid, known.series_instance_uid
+        header.SOPInstanceUID, header.SOPClassUID = known.sop_instance_uid, known.sop_class_uid
+        return Instance(header, known.path, is_lost=True)
+
 
 def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity], settings: str) -> str:
     """Return what stands for everything that a result depends on."""
     lines = [*sorted(digests), *sorted(engine.fingerprint for engine in engines), __version__, settings]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _read(paths: Iterable[Path]) -> tuple[Instance, ...]:
-    """Return the instances of a study; one that is DICOM no more is logged and left out. Raises StorageError."""
-    instances = []
-    for path in paths:
-        try:
-            instances.append(read_instance(path))
-        except InstanceError as error:  # the operating system's: it may pass, and the study must not go without
-            raise StorageError(f"{path}: {error.detail}") from error
-        except UnindexableFileError as error:
-            log.error("instance.unreadable", path=str(path), detail=error.detail)
-    return tuple(instances)
 
 
 def _predecessors(transaction: Transaction, uid: str, revision: int) -> tuple[PredecessorReference, ...]:

@@ -71,10 +71,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A stored composite instance: its header (no pixel data) and where its Part-10 file is."""
+    """A stored composite instance: its header (no pixel data) and where its Part-10 file is, or should be.
+
+    One that `is_lost` has the header that the index knows: UIDs.
+    """
 
     header: Dataset
     path: Path
+    is_lost: bool = False
 
     @property
     def study_instance_uid(self) -> str:

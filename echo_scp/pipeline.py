@@ -175,6 +175,8 @@ class Pipeline:
 
     def _run(self, study: StudyAnalysis, now: datetime, publish: Publish, instance: Instance) -> _Done:
         """Take one instance all the way; its bytes are free for another when its pixels are gone."""
+        if instance.is_lost:
+            return _refused(instance, Reason.FILE_LOST, "its file is gone from the store, or damaged")
         with self._budget.hold(_bytes_in_hand(instance)):
             try:
                 finding = self._findings.recall(instance, study.engines) or self._find(instance, study)

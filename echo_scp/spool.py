@@ -265,6 +265,11 @@ class Spool:
                 file.write(content)
             _fsync_folder(path.parent)
 
+    @property
+    def has_store(self) -> bool:
+        """Whether the store is there: a shared one may not be mounted."""
+        return self._store.is_dir()
+
     def _make_store(self, shared_folder: Path, data_folder: Path) -> None:
         """Make the folders of store and results; in a shared folder once: it may not be mounted at a later start."""
         note = data_folder / "shared_folder"

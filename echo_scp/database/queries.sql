@@ -93,7 +93,7 @@ UPDATE procrastinate_jobs SET scheduled_at = now()
 WHERE queueing_lock = 'study:' || %(study_instance_uid)s AND status = 'todo' AND scheduled_at > now();
 
 -- name: study_inputs
-SELECT path, dataset_sha256 FROM instance i
+SELECT path, dataset_sha256, series_instance_uid, sop_instance_uid, sop_class_uid FROM instance i
 WHERE study_instance_uid = %(study_instance_uid)s AND NOT conflicting
     AND NOT EXISTS (SELECT FROM result_object o WHERE o.sop_instance_uid = i.sop_instance_uid)
 ORDER BY sop_instance_uid;
@@ -148,6 +148,10 @@ UPDATE run SET
     finished_at = now(), view = %(view)s, method = %(method)s, beat_count = %(beat_count)s,
     ef_percent = %(ef_percent)s, edv_ml = %(edv_ml)s, esv_ml = %(esv_ml)s, reason = %(reason)s, detail = %(detail)s
 WHERE id = %(run_id)s;
+
+-- name: run_lacks_files
+-- What it was made of is not all that there is: the same inputs, when they are whole, are others.
+UPDATE run SET inputs_sha256 = inputs_sha256 || ' without ' || %(lost)s WHERE id = %(run_id)s;
 
 -- name: insert_run_engine
 INSERT INTO run_engine (run_id, name, version, sha256) VALUES (%(run_id)s, %(name)s, %(version)s, %(sha256)s);

@@ -69,14 +69,14 @@ def value_of(header: Dataset, keyword: str) -> str:
 
 
 def ordered_clips(study: StudyAnalysis) -> tuple[ClipAnalysis, ...]:
-    """Return the clips as a reader counts them, whatever the order in which they arrived."""
+    """Return the clips as a reader counts them, whatever the order in which they arrived; lost ones last."""
     return tuple(sorted(study.clips, key=_reading_order))
 
 
-def _reading_order(analysis: ClipAnalysis) -> tuple[int, int, str]:
-    header = analysis.instance.header
+def _reading_order(analysis: ClipAnalysis) -> tuple[bool, int, int, str]:
+    header, is_lost = analysis.instance.header, analysis.instance.is_lost
     series, number = (value_of(header, keyword) for keyword in ("SeriesNumber", "InstanceNumber"))
-    return _count_of(series), _count_of(number), analysis.instance.sop_instance_uid
+    return is_lost, _count_of(series), _count_of(number), analysis.instance.sop_instance_uid
 
 
 def _count_of(text: str) -> int:

@@ -11,6 +11,7 @@ import pytest
 from echo_scp.audit import AuditTrail
 from echo_scp.config import Config
 from echo_scp.database.connection import Database
+from echo_scp.errors import StorageError, StudyLostError
 from echo_scp.index import Indexer
 from echo_scp.jobs import Work
 from echo_scp.model import ClipAnalysis, EngineIdentity, NotAssessed, Reason, StudyAnalysis
@@ -46,6 +47,7 @@ class RefusingPipeline:
         self._config = config
         self.identities = (EngineIdentity("view", "1.0.0", "aa" * 32),)
         self.meanwhile: Callable[[], None] = lambda: None
+        self.lost: list[str] = []
 
     @property
     def engines(self) -> RefusingPipeline:
@@ -54,6 +56,7 @@ class RefusingPipeline:
     def analyse(self, request: Request, publish: Callable[..., None]) -> AnalysedStudy:
         refusal = NotAssessed(Reason.NO_ELIGIBLE_CLIP, "nothing is")
         clips = tuple(ClipAnalysis(instance, not_assessed=refusal) for instance in request.instances)
+        self.lost = [instance.sop_instance_uid for instance in request.instances if instance.is_lost]
         study = StudyAnalysis(
             request.study_instance_uid, request.revision, clips, refusal, None, self.identities, self.settings
         )
@@ -140,3 +143,48 @@ def test_a_return_to_earlier_engines_is_sent_as_a_new_revision(site):
         "SELECT revision, state FROM delivery JOIN result_object USING (sop_instance_uid)"
         " JOIN run ON run.id = run_id ORDER BY revision"
     ) == [(1, "waiting"), (2, "waiting"), (3, "waiting")]
+
+
+@pytest.mark.parametrize(
+    "harm", [Path.unlink, lambda path: path.write_bytes(b"no DICOM" * 99)], ids=["gone", "damaged"]
+)
+def test_a_lost_file_is_told_and_does_not_hold_up_its_study(site, harm):
+    """The rest is reported; when the file is back, the same inputs are not the same any more."""
+    site.receive(1)
+    site.receive(2)
+    path = Path(str(site.rows(f"SELECT path FROM instance WHERE sop_instance_uid = '{STUDY}.2'")[0][0]))
+    content = path.read_bytes()
+    harm(path)
+
+    site.work.analyse_study(STUDY)
+    lost = site.pipeline.lost
+    path.write_bytes(content)
+    site.work.analyse_study(STUDY)
+
+    assert (lost, site.pipeline.lost) == ([f"{STUDY}.2"], [])
+    assert site.rows("SELECT state, revision FROM study") == [("reported", 2)]
+    assert site.rows("SELECT count(*) FROM clip GROUP BY run_id") == [(2,), (2,)]
+    site.work.analyse_study(STUDY)
+    assert site.rows("SELECT state, revision FROM study") == [("reported", 2)]
+
+
+def test_a_study_of_which_no_file_is_left_fails_with_what_to_do(site):
+    """There is no patient to report of."""
+    site.receive(1)
+    Path(str(site.rows("SELECT path FROM instance")[0][0])).unlink()
+
+    with pytest.raises(StudyLostError, match="restore them, or send the study again") as lost:
+        site.work.analyse_study(STUDY)
+
+    assert not lost.value.retryable
+
+
+def test_a_store_that_is_not_mounted_has_lost_nothing(site):
+    """It may come back; until then the study waits."""
+    site.receive(1)
+    (site.config.data_folder / "store").rename(site.config.data_folder / "elsewhere")
+
+    with pytest.raises(StorageError) as waiting:
+        site.work.analyse_study(STUDY)
+
+    assert waiting.value.retryable

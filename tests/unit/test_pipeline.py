@@ -5,19 +5,22 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom import Dataset
+from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from echo_scp.config import Config
 from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EngineError, GpuError, GpuFault, StorageError
 from echo_scp.inference.catalogue import Engines
 from echo_scp.kept import KeptResults
-from echo_scp.model import Flag, NotAssessed, Reason, StudyMeasurement, View, ViewEstimate
+from echo_scp.model import Flag, Instance, NotAssessed, Reason, StudyMeasurement, View, ViewEstimate
 from echo_scp.phantom import instance as phantom_instance
 from echo_scp.phantom.heart import Heart
 from echo_scp.phantom.instance import Area, Patient, Picture
@@ -107,6 +110,22 @@ def test_each_instance_has_a_measurement_or_a_reason(instances):
     assert [file.kind for file in analysed.files] == [*of_the_study, *of_a_clip, *of_a_clip]
     assert {file.name for file in analysed.files} == set(files)
     assert analysed.analysis.assessment is not None
+
+
+def test_a_lost_file_is_told(instances):
+    """The other clips are measured."""
+    bare = Dataset()
+    bare.StudyInstanceUID, bare.SOPInstanceUID = "1.2.3", "1.2.3.99"
+    bare.SeriesInstanceUID, bare.SOPClassUID = "1.2.3.4", UltrasoundMultiFrameImageStorage
+    lost = Instance(bare, Path("gone.dcm"), is_lost=True)
+
+    analysed, files = analyse([instances[0], lost])
+
+    told = {clip.instance.sop_instance_uid: clip.not_assessed for clip in analysed.analysis.clips}
+    assert told["1.2.3.99"].reason is Reason.FILE_LOST
+    assert isinstance(analysed.analysis.result, StudyMeasurement)
+    (report,) = (content for name, content in files.items() if name.startswith("SR-"))
+    assert b"its file is gone from the store" in report
 
 
 def test_kinds_that_are_asked_for_are_made(instances):

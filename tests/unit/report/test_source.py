@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +93,23 @@ def test_patient_and_study_are_taken_over() -> None:
             assert result[keyword].value == header[keyword].value
         assert result.ReferringPhysicianName == "Doe^Jane"
         assert result.SeriesInstanceUID != header.SeriesInstanceUID
+
+
+def test_patient_and_study_are_not_those_of_a_lost_file() -> None:
+    """Of that one only UIDs are known; it is named, and comes last."""
+    lost = make_refused_analysis(1)
+    bare = Dataset()
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
+        setattr(bare, keyword, lost.instance.header[keyword].value)
+    lost = replace(lost, instance=replace(lost.instance, header=bare, is_lost=True))
+    study = make_study_analysis(lost, make_clip_analysis(2))
+
+    report = build_sr(study, [], ReportConfig(), NOW)
+
+    assert (report.PatientID, report.AccessionNumber) == ("P-17", "A-99")
+    (evidence,) = report.CurrentRequestedProcedureEvidenceSequence
+    named = {item.ReferencedSOPInstanceUID for item in evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence}
+    assert lost.instance.sop_instance_uid in named
 
 
 def test_the_equipment_is_ours() -> None:
