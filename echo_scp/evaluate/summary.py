@@ -61,14 +61,14 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class OverlapRow:
-    """Agreement of outlines; means over frames. `missed` frames have no outline where experts drew one, Dice 0."""
+    """Agreement of outlines; means over frames. `one_sided` frames have an outline of the engine or of the experts only, Dice 0."""
 
     view: str
     structure: Structure
     phase: str
     frames: int
     patients: int
-    missed: int
+    one_sided: int
     dice: Estimate
     intersection_over_union: Estimate
     hausdorff95: Estimate
@@ -241,9 +241,11 @@ def _overlap_row(view: str, structure: Structure, phase: str, scores: Sequence[t
     patients = [patient for patient, _ in scores]
     dices, overlaps, distances = bootstrap(patients, lambda chosen: _means(table[chosen]))
     units = {"mm" if frame.calibrated else "px" for _, frame in scores}
-    missed = sum(frame.dice is not None and frame.hausdorff95 is None for _, frame in scores)
+    one_sided = sum(frame.dice is not None and frame.hausdorff95 is None for _, frame in scores)
     unit = " and ".join(sorted(units))
-    return OverlapRow(view, structure, phase, len(scores), len(set(patients)), missed, dices, overlaps, distances, unit)
+    return OverlapRow(
+        view, structure, phase, len(scores), len(set(patients)), one_sided, dices, overlaps, distances, unit
+    )
 
 
 def _means(table: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Values:

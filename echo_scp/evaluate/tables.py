@@ -141,7 +141,7 @@ def _overlap_table(summary: Summary) -> TextTable:
             row.view,
             row.phase,
             f"{row.frames} ({row.patients})",
-            str(row.missed),
+            str(row.one_sided),
             estimate(row.dice, 3),
             estimate(row.intersection_over_union, 3),
             f"{estimate(row.hausdorff95, 1)} {row.hausdorff_unit}",
@@ -151,7 +151,7 @@ def _overlap_table(summary: Summary) -> TextTable:
     return TextTable(
         "Agreement of outlines",
         "Means over labelled frames. Missed: traced by the experts, not outlined by us (Dice 0, no distance).",
-        ("structure", "view", "phase", "frames (patients)", "missed", "Dice", "IoU", "Hausdorff 95 %"),
+        ("structure", "view", "phase", "frames (patients)", "one-sided", "Dice", "IoU", "Hausdorff 95 %"),
         rows,
         words=3,
         brief=True,

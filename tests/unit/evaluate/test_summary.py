@@ -98,7 +98,7 @@ def test_overlap_is_split_by_phase_and_says_what_was_missed():
 
     assert rows["all"].dice.value == pytest.approx(1.7 / 3)
     assert rows["ED"].dice.value == pytest.approx(0.9)
-    assert (rows["ES"].frames, rows["ES"].missed) == (2, 1)
+    assert (rows["ES"].frames, rows["ES"].one_sided) == (2, 1)
     assert rows["ES"].hausdorff95.value == 2
 
 
