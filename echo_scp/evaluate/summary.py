@@ -61,7 +61,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class OverlapRow:
-    """Agreement of outlines; means over frames. `one_sided` frames have an outline of the engine or of the experts only, Dice 0."""
+    """Agreement of outlines; means over frames. `one_sided` frames are outlined by engine or experts alone: Dice 0."""
 
     view: str
     structure: Structure
