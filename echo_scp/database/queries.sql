@@ -188,7 +188,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: predecessors
 SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid, o.kind FROM result_object o JOIN run r ON r.id = o.run_id
-WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind IN ('SR', 'SR_COMPREHENSIVE', 'SR_ECHO');
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND starts_with(o.kind, 'SR');
 
 -- A time so far ahead that nothing here sets it was set before the clock went back: it counts as past.
 

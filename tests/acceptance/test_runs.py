@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import pytest
 
 from echo_scp.audit import AuditTrail
-from echo_scp.config import Config
+from echo_scp.config import Config, ObjectKind
 from echo_scp.database.connection import Database
 from echo_scp.errors import StorageError, StudyLostError
 from echo_scp.index import Indexer
@@ -143,6 +143,23 @@ def test_a_return_to_earlier_engines_is_sent_as_a_new_revision(site):
         "SELECT revision, state FROM delivery JOIN result_object USING (sop_instance_uid)"
         " JOIN run ON run.id = run_id ORDER BY revision"
     ) == [(1, "waiting"), (2, "waiting"), (3, "waiting")]
+
+
+def test_a_report_of_any_kind_names_the_earlier_one(site):
+    """Else its readers take both for the newest word."""
+    site.receive(1)
+    site.work.analyse_study(STUDY)
+    reports = {kind for kind in get_args(ObjectKind) if kind.startswith("SR")}
+    ((run_id,),) = site.rows("SELECT id FROM run")
+    with site.database.transaction() as transaction:
+        for number, kind in enumerate(reports):
+            uids = {"sop_instance_uid": f"{STUDY}.9.{number}", "series_instance_uid": "1.2", "sop_class_uid": "1.3"}
+            transaction.execute("insert_result_object", run_id=run_id, **uids, kind=kind, path=kind)
+    site.receive(2)
+
+    begun = site.work._begin(STUDY)
+
+    assert {earlier.kind for earlier in begun.predecessors} == reports
 
 
 @pytest.mark.parametrize(
