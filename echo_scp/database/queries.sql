@@ -149,9 +149,8 @@ UPDATE run SET
     ef_percent = %(ef_percent)s, edv_ml = %(edv_ml)s, esv_ml = %(esv_ml)s, reason = %(reason)s, detail = %(detail)s
 WHERE id = %(run_id)s;
 
--- name: run_lacks_files
--- What it was made of is not all that there is: the same inputs, when they are whole, are others.
-UPDATE run SET inputs_sha256 = inputs_sha256 || ' without ' || %(lost)s WHERE id = %(run_id)s;
+-- name: run_made_of
+UPDATE run SET inputs_sha256 = %(inputs_sha256)s WHERE id = %(run_id)s;
 
 -- name: insert_run_engine
 INSERT INTO run_engine (run_id, name, version, sha256) VALUES (%(run_id)s, %(name)s, %(version)s, %(sha256)s);
