@@ -421,13 +421,20 @@ class Config(_Section):
             raise ValueError(f"destination names must differ, got {', '.join(names)}")
         return value
 
-    @model_validator(mode="after")
-    def _what_is_sent_is_made(self) -> Self:
-        for destination in self.destinations:
-            if missing := [kind for kind in destination.send if kind not in self.report.objects]:
-                kinds = ", ".join(missing)
-                raise ValueError(f"destination {destination.name} is to be sent {kinds}: add it to report.objects")
-        return self
+    @field_validator("destinations")
+    @classmethod
+    def _what_is_sent_is_made(cls, value: tuple[Destination, ...], info: ValidationInfo) -> tuple[Destination, ...]:
+        if "report" not in info.data:  # it has an error of its own
+            return value
+        report: ReportConfig = info.data["report"]
+        for destination in value:
+            missing = ", ".join(kind for kind in destination.send if kind not in report.objects)
+            told = f"destination {destination.name} is to be sent"
+            if missing:
+                raise ValueError(f"{told} {missing}: add it to report.objects, or take it out of send")
+            if report.sr_class == "comprehensive" and "SR_COMPREHENSIVE" in destination.send:
+                raise ValueError(f"{told} SR_COMPREHENSIVE, which by report.sr_class is SR: send that")
+        return value
 
 
 def example_text() -> str:

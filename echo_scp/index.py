@@ -156,15 +156,19 @@ class Indexer:
         target = self._spool.store_path(instance.study_instance_uid, instance.series_instance_uid, uid, digest)
         transaction.execute("lock_sop_instance", sop_instance_uid=uid)
         known = {row[0]: Path(str(row[1])) for row in transaction.rows("known_files", sop_instance_uid=uid)}
+        study = {"study_instance_uid": instance.study_instance_uid, "received_at": instance.received_at}
         if digest in known:
-            if not known[digest].is_file():  # lost since, by whomever: its sender was told Success again
-                self._spool.file_in_store(path, target)
-                transaction.execute("file_found", sop_instance_uid=uid, dataset_sha256=digest, path=str(target))
-            log.info("instance.repeated", sop_instance_uid=uid)
-            return False
+            if _holds(known[digest], digest):
+                log.info("instance.repeated", sop_instance_uid=uid)
+                return False
+            # Lost since, by whomever: its sender was told Success again. What was reported may lack it.
+            self._spool.file_again(path, target)
+            transaction.execute("file_found", sop_instance_uid=uid, dataset_sha256=digest, path=str(target))
+            transaction.execute("study_received", **study)
+            log.warning("instance.found_again", study_instance_uid=instance.study_instance_uid, sop_instance_uid=uid)
+            return True
         self._spool.file_in_store(path, target)
         values = {name: getattr(instance, name) for name in SpooledInstance.__slots__}
-        study = {"study_instance_uid": instance.study_instance_uid, "received_at": instance.received_at}
         transaction.execute("upsert_study", **study)
         transaction.execute("insert_instance", **values, path=str(target), conflicting=bool(known))
         if known:
@@ -185,6 +189,14 @@ class Indexer:
             transaction.execute("insert_quarantined_file", path=str(kept), detail=detail)
         self._spool.quarantine(path, detail)
         log.warning("instance.quarantined", path=str(kept), detail=detail)
+
+
+def _holds(path: Path, digest: str) -> bool:
+    """Tell whether a stored file still is what it was."""
+    try:
+        return dataset_digest(path)[0] == digest
+    except (FileNotFoundError, UnindexableFileError):
+        return False
 
 
 def _audited(study_instance_uid: str, instances: Iterable[SpooledInstance]) -> Study:

@@ -123,11 +123,12 @@ class _Input:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A begun run; `started_at` is stored, so that a repeated run says the same."""
+    """A begun run; `started_at` is stored, so that a repeated run says the same. `earlier_sha256` is the last run's."""
 
     run_id: int
     revision: int
     inputs_sha256: str
+    earlier_sha256: str
     started_at: datetime
     inputs: tuple[_Input, ...]
     predecessors: tuple[PredecessorReference, ...]
@@ -209,8 +210,10 @@ class Work:
                 software_version=__version__,
             )
             assert begun is not None  # the statement returns its row
+            run_id, started_at = cast("tuple[int, datetime]", begun)
+            earlier = "" if last is None else str(last[1])
             predecessors = _predecessors(transaction, uid, revision - 1)
-            return _Run(cast(int, begun[0]), revision, fingerprint, cast(datetime, begun[1]), inputs, predecessors)
+            return _Run(run_id, revision, fingerprint, earlier, started_at, inputs, predecessors)
 
     def _seconds_until_complete(self, transaction: Transaction, uid: str) -> float | None:
         """Return how long to wait for more of a study; None when there is no such study. Holds its row."""
@@ -243,21 +246,23 @@ class Work:
         log.info("study.analysis_started", revision=revision, instances=len(run.inputs))
         folder = self._spool.results_folder(uid, revision)
         instances = tuple(self._read(uid, known) for known in run.inputs)
-        lost = sum(instance.is_lost for instance in instances)
-        if lost == len(instances):
+        lost = [known.digest for known, instance in zip(run.inputs, instances, strict=True) if instance.is_lost]
+        if len(lost) == len(instances):
             raise StudyLostError("no file of the study is left in the store; restore them, or send the study again")
+        made_of = _without(run.inputs_sha256, lost)
+        if made_of == run.earlier_sha256:
+            self._leave(uid, run)
+            return
         analysed = self._pipeline.analyse(
             Request(uid, revision, instances, started_at, run.predecessors),
             publish=lambda file, content: self._spool.write_result(folder / file.name, content),
         )
         objects = tuple(file for file in analysed.files if file.kind != "PNG")
         with self._database.transaction() as transaction:
-            # The job was taken over from a living worker: what was begun last counts, it may have seen more instances.
-            if transaction.row("lock_run", run_id=run.run_id, inputs_sha256=run.inputs_sha256) == (True,):
+            if _is_taken_over(transaction, run):
                 log.warning("study.analysed_twice", revision=revision)
                 return
-            if lost:
-                transaction.execute("run_lacks_files", run_id=run.run_id, lost=lost)
+            transaction.execute("run_made_of", run_id=run.run_id, inputs_sha256=made_of)
             self._spool.write_result(folder / RESULTS_NAME, results_json(analysed.analysis).encode())
             store_analysis(transaction, run.run_id, analysed.analysis)
             _store_objects(transaction, run.run_id, objects, folder)
@@ -267,6 +272,12 @@ class Work:
         log.info("study.reported", revision=revision, objects=len(objects), deliveries=deliveries)
         self._audit.record(lambda node, now: instances_accessed(node, now, _audited(uid, analysed.analysis)))
         self._on_queued()
+
+    def _leave(self, uid: str, run: _Run) -> None:
+        """Say that a study, which lacks the same files as before, is reported already."""
+        with self._database.transaction() as transaction:
+            if not _is_taken_over(transaction, run):
+                transaction.execute("study_reported", study_instance_uid=uid, revision=run.revision - 1)
 
     def _read(self, uid: str, known: _Input) -> Instance:
         """Return an instance of a study; one whose file is gone, or DICOM no more, as the index knows it.
@@ -293,6 +304,17 @@ def inputs_sha256(digests: Iterable[str], engines: Iterable[EngineIdentity], set
     """Return what stands for everything that a result depends on."""
     lines = [*sorted(digests), *sorted(engine.fingerprint for engine in engines), __version__, settings]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _without(inputs_sha256: str, lost: Iterable[str]) -> str:
+    """Return what stands for the inputs of which some are lost: when they are whole again, they are others."""
+    missing = "\n".join(sorted(lost))
+    return f"{inputs_sha256} without {hashlib.sha256(missing.encode()).hexdigest()}" if missing else inputs_sha256
+
+
+def _is_taken_over(transaction: Transaction, run: _Run) -> bool:
+    """Hold the run and tell whether another worker has it: what was begun last counts, it may have seen more."""
+    return transaction.row("lock_run", run_id=run.run_id, inputs_sha256=run.inputs_sha256) == (True,)
 
 
 def _predecessors(transaction: Transaction, uid: str, revision: int) -> tuple[PredecessorReference, ...]:

@@ -201,8 +201,14 @@ class Spool:
             except OSError as error:
                 if error.errno not in _CANNOT_LINK:
                     raise
-                with spooled.open("rb") as source, _durable_file(target) as file:
-                    shutil.copyfileobj(source, file, _BUFFER_BYTES)
+                _copy(spooled, target)
+            _fsync_folder(target.parent)
+
+    def file_again(self, spooled: Path, target: Path) -> None:
+        """Put the spooled object in the place of what is left of it in the store. Raises StorageError."""
+        with _storage_errors():
+            _make_folder(target.parent, self._store)
+            _copy(spooled, target)
             _fsync_folder(target.parent)
 
     def discard(self, spooled: Path) -> None:
@@ -376,6 +382,11 @@ def _durable_file(target: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _copy(spooled: Path, target: Path) -> None:
+    with spooled.open("rb") as source, _durable_file(target) as file:
+        shutil.copyfileobj(source, file, _BUFFER_BYTES)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -149,9 +149,8 @@ UPDATE run SET
     ef_percent = %(ef_percent)s, edv_ml = %(edv_ml)s, esv_ml = %(esv_ml)s, reason = %(reason)s, detail = %(detail)s
 WHERE id = %(run_id)s;
 
--- name: run_lacks_files
--- What it was made of is not all that there is: the same inputs, when they are whole, are others.
-UPDATE run SET inputs_sha256 = inputs_sha256 || ' without ' || %(lost)s WHERE id = %(run_id)s;
+-- name: run_made_of
+UPDATE run SET inputs_sha256 = %(inputs_sha256)s WHERE id = %(run_id)s;
 
 -- name: insert_run_engine
 INSERT INTO run_engine (run_id, name, version, sha256) VALUES (%(run_id)s, %(name)s, %(version)s, %(sha256)s);
@@ -188,7 +187,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: predecessors
 SELECT o.sop_instance_uid, o.series_instance_uid, o.sop_class_uid, o.kind FROM result_object o JOIN run r ON r.id = o.run_id
-WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND o.kind IN ('SR', 'SR_COMPREHENSIVE', 'SR_ECHO');
+WHERE r.study_instance_uid = %(study_instance_uid)s AND r.revision = %(revision)s AND starts_with(o.kind, 'SR');
 
 -- A time so far ahead that nothing here sets it was set before the clock went back: it counts as past.
 

@@ -4,6 +4,9 @@ Two readers of pynetdicom's share one queue of messages: the caller of `send_c_s
 the association's own thread, which looks for requests of the peer and throws away what is none. That thread is paused
 during a call, but can have passed the pause before it began: under load it then throws our answer away, and the call
 waits for its whole timeout (pydicom/pynetdicom#850).
+
+A call begins when that thread says that it pauses. The thread that serves a report of the peer (N-EVENT-REPORT) says in
+its place that it goes on: a call that begins just then, or the release, would wait for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_CANCEL, DimsePrimitiveType, DimseServiceType
 from pynetdicom.events import Event
+
+_SAID_AGAIN_S = 0.05
 
 _Message = tuple[None, None] | tuple[int, DimseServiceType]
 
@@ -35,7 +40,9 @@ class AnswerKeeper(DIMSEServiceProvider):
     def get_msg(self, block: bool = False) -> _Message:
         if not block:  # the association's own thread
             with self._asking:
-                return (None, None) if self._awaited is not None else super().get_msg()
+                # That the association ended is said once, as (None, None): it stays for who asks next.
+                is_ours = self._awaited is None and self.peek_msg()[1] is not None
+                return super().get_msg() if is_ours else (None, None)
         while True:
             taken = super().get_msg(block=True)
             if taken[1] is None or taken[1].MessageIDBeingRespondedTo == self._awaited:
@@ -43,6 +50,21 @@ class AnswerKeeper(DIMSEServiceProvider):
                 return taken
 
 
+class _Pause(threading.Event):
+    """While it is not set the association's own thread waits here, and says so again and again."""
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+        self.set()
+
+    def wait(self, timeout: float | None = _SAID_AGAIN_S) -> bool:
+        while not super().wait(timeout):
+            self._association._is_paused = True
+        return True
+
+
 def keep_answers(event: Event) -> None:
-    """Handle EVT_CONN_OPEN of an association that we requested, before the first message."""
+    """Handle EVT_CONN_OPEN of an association that we requested, before the first message and before its thread runs."""
     event.assoc.dimse = AnswerKeeper(event.assoc)
+    event.assoc._reactor_checkpoint = _Pause(event.assoc)

@@ -150,7 +150,7 @@ def _overlap_table(summary: Summary) -> TextTable:
     )
     return TextTable(
         "Agreement of outlines",
-        "Means over labelled frames. Missed: traced by the experts, not outlined by us (Dice 0, no distance).",
+        "Means over labelled frames. One-sided: outlined by the experts or by us alone (Dice 0, no distance).",
         ("structure", "view", "phase", "frames (patients)", "one-sided", "Dice", "IoU", "Hausdorff 95 %"),
         rows,
         words=3,

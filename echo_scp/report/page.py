@@ -33,6 +33,7 @@ from echo_scp.report.source import (
     complete,
     engine_parameters,
     ordered_clips,
+    time_beside,
     value_of,
 )
 from echo_scp.report.uids import result_uid
@@ -99,7 +100,8 @@ def _write(page: Page, study: StudyAnalysis, pictures: Sequence[bytes], config: 
     _fill(pdf, [shown(sentence) for sentence in clip_sentences(study)])
     pdf.set_xy(MARGIN_MM, FOOT_MM)
     engines = "; ".join(f"{name} {identity[:26]}" for name, identity in engine_parameters(study).items())
-    _line(pdf, f"{MANUFACTURER}, {now:%Y-%m-%d %H:%M}; {engines}. Not verified by a physician.", 7, GREY)
+    made = f"{MANUFACTURER}, {time_beside(header, now):%Y-%m-%d %H:%M}"
+    _line(pdf, f"{made}; {engines}. Not verified by a physician.", 7, GREY)
 
 
 def _line(pdf: FPDF, text: str, size: float, colour: tuple[int, int, int]) -> None:

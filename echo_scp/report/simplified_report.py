@@ -1,8 +1,9 @@
 """The content of a Simplified Echo Procedure Report (PS3.16 TID 5300), which a receiver takes in code by code.
 
-A number stands in it once: the study's, or that of a clip on which the study's result rests. What CID 12300 has a code
-for is pre-coordinated (TID 5301) and carries a label and whether it is a mean, nothing else; the rest says by modifiers
-what it is (TID 5302, as the example of PS3.17 CCCC.5). An EF without contours is no measurement on a picture: left out.
+A number stands in it once: the study's, or that of the first clip of its view on which the study's result rests. What
+CID 12300 has a code for is pre-coordinated (TID 5301) and carries a label and whether it is a mean, nothing else; the
+rest says by modifiers what it is (TID 5302, as the example of PS3.17 CCCC.5). An EF without contours is no measurement
+on a picture: left out.
 """
 
 from __future__ import annotations
@@ -113,9 +114,10 @@ def _once(numbers: Iterable[Number]) -> Iterator[Number]:
 
 def _numbers(study: StudyAnalysis, result: StudyMeasurement) -> Iterator[Number]:
     yield from _volumes(result)
-    for clip in measured_clips(study):
-        if clip.instance.sop_instance_uid in result.sop_instance_uids and clip.view in _SHORT_VIEWS:
-            yield from _clip_numbers(clip)
+    clips = {clip.instance.sop_instance_uid: clip for clip in measured_clips(study)}
+    for uid in result.sop_instance_uids:  # the best pair first
+        if uid in clips and clips[uid].view in _SHORT_VIEWS:
+            yield from _clip_numbers(clips[uid])
     yield from _flow(result)
     yield from _atrium(result)
 

@@ -171,14 +171,17 @@ def _forget_encoded_names(_: Dataset, element: DataElement) -> None:
         element.value = [str(name) for name in names]
 
 
-def _set_times(result: Dataset, header: Dataset, now: datetime) -> None:
-    """Write `now` in the zone that the source states, since one offset holds for all times of an instance.
+def time_beside(header: Dataset, now: datetime) -> datetime:
+    """Return `now` in the zone that the source states, since one offset holds for all times of an instance.
 
     A source that states none has the times of its hospital: as the node, by its own clock.
     """
-    offset = _offset(value_of(header, "TimezoneOffsetFromUTC"))
-    now = now.astimezone(offset)
-    if offset is not None:
+    return now.astimezone(_offset(value_of(header, "TimezoneOffsetFromUTC")))
+
+
+def _set_times(result: Dataset, header: Dataset, now: datetime) -> None:
+    now = time_beside(header, now)
+    if _offset(value_of(header, "TimezoneOffsetFromUTC")) is not None:
         result.TimezoneOffsetFromUTC = value_of(header, "TimezoneOffsetFromUTC")
     result.ContentDate = result.InstanceCreationDate = now.strftime("%Y%m%d")
     result.ContentTime = result.InstanceCreationTime = now.strftime("%H%M%S")

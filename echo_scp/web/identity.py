@@ -42,21 +42,20 @@ class Identities:
         """Return whose instance a stored file is; nobody's when it cannot be read."""
         with self._lock:
             known = self._known.get(path)
-        if known is None:
-            known = _read(path)
+        if known is None and (known := _read(path)) is not None:  # what cannot be read now may be read later
             with self._lock:
                 self._known[path] = known
                 while len(self._known) > _MOST:
                     self._known.popitem(last=False)
-        return known
+        return known or Identity()
 
 
-def _read(path: Path) -> Identity:
+def _read(path: Path) -> Identity | None:
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=[*_KEYWORDS, "SpecificCharacterSet"])
         values = [_text(header, keyword) for keyword in _KEYWORDS]
     except (OSError, InvalidDicomError, ValueError, NotImplementedError, LookupError):
-        return Identity()
+        return None
     name, patient_id, sex, birth_date, study_date, accession_number = values
     return Identity(
         name.replace("^", " ").strip(), patient_id, sex, _date(birth_date), _date(study_date), accession_number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from pathlib import Path
 
 import pytest
 from pydicom import dcmread
@@ -135,23 +136,37 @@ def test_nothing_is_stored_while_the_shared_store_is_not_mounted(database, tmp_p
     assert announced == [study]
 
 
-def test_an_instance_whose_file_is_gone_is_kept_when_it_comes_again(database, tmp_path):
-    """The sender was told Success again: a row whose file was lost must not throw the new one away."""
-    spool = Spool(tmp_path / "data", 0)
-    source = write_spooled(tmp_path / "a.dcm", StudyInstanceUID="1.9.1", SOPInstanceUID="1.9.3")
-    indexer = Indexer(spool, database, lambda uid: None)
+def remove(stored: Path) -> None:
+    stored.unlink()
+    stored.parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("number", "harm"),
+    [(1, remove), (2, lambda stored: stored.write_bytes(b"")), (3, lambda stored: stored.write_bytes(b"0" * 500))],
+    ids=["gone", "empty", "damaged"],
+)
+def test_an_instance_whose_file_is_lost_is_kept_when_it_comes_again(database, tmp_path, number, harm):
+    """The sender was told Success again: the new file takes the lost one's place, and its study is looked at again."""
+    spool, announced, study = Spool(tmp_path / "data", 0), [], f"1.9.{number}"
+    source = write_spooled(tmp_path / "a.dcm", StudyInstanceUID=study, SOPInstanceUID=f"{study}.3")
+    indexer = Indexer(spool, database, announced.append)
     spool_file(spool, source)
     indexer.index_all()
     (stored,) = (tmp_path / "data" / "store").rglob("*.dcm")
     content = stored.read_bytes()
-    stored.unlink()
-    stored.parent.rmdir()
+    with database.transaction() as transaction:
+        transaction.execute("study_unchanged", study_instance_uid=study)
+    harm(stored)
 
     spool_file(spool, source)
     indexer.index_all()
 
     assert stored.read_bytes() == content
     assert spool.ready() == ()
+    assert announced == [study, study]
+    with database.transaction() as transaction:
+        assert (study,) in transaction.rows("studies_without_job")
 
 
 def test_what_is_quarantined_while_the_database_is_away_is_not_forgotten(tmp_path):

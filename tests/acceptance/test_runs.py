@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import pytest
 
 from echo_scp.audit import AuditTrail
-from echo_scp.config import Config
+from echo_scp.config import Config, ObjectKind
 from echo_scp.database.connection import Database
 from echo_scp.errors import StorageError, StudyLostError
 from echo_scp.index import Indexer
@@ -88,6 +88,10 @@ class Site:
         spool_file(self.spool, write_spooled(path, StudyInstanceUID=STUDY, SOPInstanceUID=f"{STUDY}.{number}"))
         Indexer(self.spool, self.database, lambda _: None).index_all()
 
+    def stored(self, number: int) -> Path:
+        ((path,),) = self.rows(f"SELECT path FROM instance WHERE sop_instance_uid = '{STUDY}.{number}'")
+        return Path(str(path))
+
     def rows(self, statement: str) -> list[tuple[object, ...]]:
         with self.database.transaction() as transaction:
             return cast("list[tuple[object, ...]]", transaction._connection.execute(statement).fetchall())
@@ -145,6 +149,23 @@ def test_a_return_to_earlier_engines_is_sent_as_a_new_revision(site):
     ) == [(1, "waiting"), (2, "waiting"), (3, "waiting")]
 
 
+def test_a_report_of_any_kind_names_the_earlier_one(site):
+    """Else its readers take both for the newest word."""
+    site.receive(1)
+    site.work.analyse_study(STUDY)
+    reports = {kind for kind in get_args(ObjectKind) if kind.startswith("SR")}
+    ((run_id,),) = site.rows("SELECT id FROM run")
+    with site.database.transaction() as transaction:
+        for number, kind in enumerate(reports):
+            uids = {"sop_instance_uid": f"{STUDY}.9.{number}", "series_instance_uid": "1.2", "sop_class_uid": "1.3"}
+            transaction.execute("insert_result_object", run_id=run_id, **uids, kind=kind, path=kind)
+    site.receive(2)
+
+    begun = site.work._begin(STUDY)
+
+    assert {earlier.kind for earlier in begun.predecessors} == reports
+
+
 @pytest.mark.parametrize(
     "harm", [Path.unlink, lambda path: path.write_bytes(b"no DICOM" * 99)], ids=["gone", "damaged"]
 )
@@ -152,7 +173,7 @@ def test_a_lost_file_is_told_and_does_not_hold_up_its_study(site, harm):
     """The rest is reported; when the file is back, the same inputs are not the same any more."""
     site.receive(1)
     site.receive(2)
-    path = Path(str(site.rows(f"SELECT path FROM instance WHERE sop_instance_uid = '{STUDY}.2'")[0][0]))
+    path = site.stored(2)
     content = path.read_bytes()
     harm(path)
 
@@ -168,10 +189,28 @@ def test_a_lost_file_is_told_and_does_not_hold_up_its_study(site, harm):
     assert site.rows("SELECT state, revision FROM study") == [("reported", 2)]
 
 
+def test_a_study_that_lacks_the_same_files_again_is_not_reported_again(site):
+    """A job that was killed after its work was done comes again; one file more, or another, is something new."""
+    for number in (1, 2, 3):
+        site.receive(number)
+    second, third = site.stored(2), site.stored(3)
+    for path, other in ((second, None), (third, second)):
+        path.rename(path.with_suffix(".lost"))
+        if other is not None:
+            other.with_suffix(".lost").rename(other)
+        site.work.analyse_study(STUDY)
+        before = site.rows("SELECT state, revision FROM study")
+        site.work.analyse_study(STUDY)
+
+        assert site.rows("SELECT state, revision FROM study") == before
+
+    assert before == [("reported", 2)]
+
+
 def test_a_study_of_which_no_file_is_left_fails_with_what_to_do(site):
     """There is no patient to report of."""
     site.receive(1)
-    Path(str(site.rows("SELECT path FROM instance")[0][0])).unlink()
+    site.stored(1).unlink()
 
     with pytest.raises(StudyLostError, match="restore them, or send the study again") as lost:
         site.work.analyse_study(STUDY)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,6 +116,13 @@ def storescp(folder: Path, port: int, *options: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -335,6 +342,39 @@ def test_an_answer_is_not_taken_by_another_thread():
             answers = [association.send_c_echo().get("Status") for _ in range(5)]
 
     assert answers == [0x0000] * 5
+
+
+def test_the_end_of_an_association_is_told_to_who_asks_next():
+    """Its own thread sees it first; who asks then must not wait for the whole timeout."""
+    destination, contexts = StorageScp(0x0000), [build_context("1.2.840.10008.1.1")]
+    handlers = [(evt.EVT_CONN_CLOSE, lambda _: time.sleep(0.1))]  # meanwhile the thread looks for messages
+    with (
+        destination.running() as port,
+        deliver.associate(make_destination(port), "ECHO_SCP", 2.0, contexts, handlers) as ours,
+    ):
+        (theirs,) = destination._ae.active_associations
+        theirs.dul.socket.close()
+        ours.join()
+        ours.dimse.msg_queue.put((1, None))  # what only comes to who has waited
+
+        assert ours.dimse.get_msg(block=True) == (None, None)
+
+
+def test_a_report_that_was_just_served_does_not_hold_up_the_release():
+    """The thread that served it says that the association's own thread is not paused, which it is."""
+    contexts = [build_context("1.2.840.10008.1.1")]
+    with (
+        StorageScp(0x0000).running() as port,
+        deliver.associate(make_destination(port), "ECHO_SCP", 2.0, contexts) as ours,
+    ):
+        ours._reactor_checkpoint.clear()
+        wait_until(lambda: ours._is_paused)
+
+        ours._is_paused = False
+
+        wait_until(lambda: ours._is_paused)
+        ours.release()
+        assert ours.is_released
 
 
 def test_an_answer_to_another_object_is_not_taken_for_this_ones(tmp_path):

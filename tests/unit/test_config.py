@@ -93,15 +93,26 @@ def test_two_destinations_cannot_share_a_name(tmp_path):
         load(write(tmp_path, table * 2), {})
 
 
-def test_a_destination_is_sent_what_is_made(tmp_path):
-    """Else it would wait for ever for what nobody makes; the message says what to add, and where."""
-    table = '[[destinations]]\nname="cvis"\nae_title="P"\nhost="h"\nsend=["SR", "SR_SIMPLIFIED"]\n'
+@pytest.mark.parametrize(
+    ("report", "kind", "expected"),
+    [
+        ("", "SR_SIMPLIFIED", "destinations: Value error, destination cvis is to be sent SR_SIMPLIFIED: add it to"),
+        ('objects = ["SR"]', "SEG", "sent SEG: add it to report.objects, or take it out of send"),
+        ('sr_class = "comprehensive"', "SR_COMPREHENSIVE", "which by report.sr_class is SR: send that"),
+    ],
+)
+def test_a_destination_is_sent_what_is_made(tmp_path, report, kind, expected):
+    """Else nothing would ever come; the message says what to do, and tells nothing of other sections."""
+    database = '[database]\nurl = "postgresql://node:secret@db/echo"\n'
+    table = f'[[destinations]]\nname="cvis"\nae_title="P"\nhost="h"\nsend=["SR", "{kind}"]\n'
 
-    with pytest.raises(ConfigurationError, match=r"cvis is to be sent SR_SIMPLIFIED: add it to report\.objects"):
-        load(write(tmp_path, table), {})
+    with pytest.raises(ConfigurationError) as raised:
+        load(write(tmp_path, f"{database}[report]\n{report}\n{table}"), {})
 
-    asked = load(write(tmp_path, '[report]\nobjects = ["SR", "SR_SIMPLIFIED"]\n' + table), {})
-    assert asked.destinations[0].send == ("SR", "SR_SIMPLIFIED")
+    assert expected in str(raised.value)
+    assert "secret" not in str(raised.value)
+    asked = load(write(tmp_path, f'[report]\nobjects = ["SR", "{kind}"]\n{table}'), {})
+    assert asked.destinations[0].send == ("SR", kind)
 
 
 def test_a_configuration_cannot_be_changed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -77,18 +78,29 @@ def test_a_font_is_opened_only_for_its_letters() -> None:
 @pytest.mark.parametrize("script", NAMES)
 def test_another_program_reads_the_name_from_the_page(script: str, tmp_path: Path) -> None:
     """Copying and searching find it (poppler's pdftotext)."""
-    if shutil.which("pdftotext") is None:
-        pytest.skip("poppler is not installed: apt-get install poppler-utils")
-    path = tmp_path / "page.pdf"
-    path.write_bytes(page_pdf(make_study(NAMES[script]), [make_picture()], ReportConfig(), NOW))
-
-    text = subprocess.run(["pdftotext", path, "-"], capture_output=True, check=True).stdout.decode()
+    text = text_of(page_pdf(make_study(NAMES[script]), [make_picture()], ReportConfig(), NOW), tmp_path)
 
     written = letters(NAMES[script].split("=")[-1].replace("^", " "))
     assert written in letters(text)
     assert letters(text).index(written) < letters(text).index("IDP-17")
     assert "LV ejection fraction 56.1 %" in text
     assert "colour_doppler" in text
+
+
+def test_the_time_on_the_page_is_that_of_its_object(tmp_path: Path) -> None:
+    """In the zone of the source, as Content Time."""
+    study = make_study_analysis(make_clip_analysis(header=make_header(TimezoneOffsetFromUTC="+0530")))
+
+    text = text_of(page_pdf(study, [], ReportConfig(), datetime(2024, 5, 6, 23, 30, tzinfo=UTC)), tmp_path)
+
+    assert "2024-05-07 05:00" in text
+
+
+def text_of(content: bytes, folder: Path) -> str:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("poppler is not installed: apt-get install poppler-utils")
+    (folder / "page.pdf").write_bytes(content)
+    return subprocess.run(["pdftotext", folder / "page.pdf", "-"], capture_output=True, check=True).stdout.decode()
 
 
 def letters(text: str) -> str:

@@ -126,19 +126,15 @@ def test_a_biplane_result_stands_beside_its_planes() -> None:
 
 
 def test_a_mean_over_beats_says_so() -> None:
-    """Selection Status, the one place for it; nothing of the kind for a single beat and for percentiles."""
+    """Selection Status, the one place for it; nothing of the kind for a single beat."""
     study = make_study_analysis()
 
     chosen = [
         told(measurements(make_report(replace(study, result=result)), PRE)[FOUR_CHAMBER_EF]).get("121404")
-        for result in (
-            study.result,
-            replace(study.result, beat_count=1),
-            replace(study.result, aggregation="usal"),
-        )
+        for result in (study.result, replace(study.result, beat_count=1))
     ]
 
-    assert chosen == ["121412", None, None]
+    assert chosen == ["121412", None]
 
 
 def test_a_clip_that_the_result_does_not_rest_on_is_left_out() -> None:
@@ -150,6 +146,32 @@ def test_a_clip_that_the_result_does_not_rest_on_is_left_out() -> None:
 
     assert FOUR_CHAMBER_EF in found
     assert TWO_CHAMBER_EF not in found
+
+
+def test_of_several_clips_of_a_view_the_first_of_the_result_speaks() -> None:
+    """The best pair comes first; a clip that only adds beats may lie before it in the study."""
+    clips = [make_clip_analysis(number, view=view) for number, view in enumerate((View.A4C, View.A4C, View.A2C), 1)]
+    clips[1] = replace(clips[1], measurement=replace(clips[1].measurement, ef_percent=33.3))
+    adding, four, two = (clip.instance.sop_instance_uid for clip in clips)
+    result = replace(make_biplane_study().result, sop_instance_uids=(four, two, adding))
+
+    found = measurements(make_report(make_study_analysis(*clips, result=result)), PRE)
+
+    assert value(found[FOUR_CHAMBER_EF]) == (33.3, "%")
+
+
+def test_a_published_pipeline_by_area_length_has_no_code_of_the_core_set() -> None:
+    """Its stroke volume says by modifiers what it is; the codes of the method of disks are the clips' own."""
+    study = make_study_analysis()
+    method = VolumeMethod.AREA_LENGTH_SINGLE_PLANE
+    usal = replace(study.result, method=method, aggregation="usal", ef_percent=71.0, edv_ml=90.0, esv_ml=30.0)
+
+    report = make_report(replace(study, result=usal))
+
+    assert value(measurements(report, PRE)[FOUR_CHAMBER_EF])[0] == round(study.clips[0].measurement.ef_percent, 1)
+    volume = measurements(report, POST)["LVSV4CAL"]
+    assert value(volume) == (60.0, "mL")
+    assert told(volume)["370129005"] == "125205"
 
 
 def test_what_has_no_code_says_all_by_modifiers() -> None:
