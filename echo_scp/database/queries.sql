@@ -222,6 +222,9 @@ UPDATE delivery SET
 WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s
 RETURNING state;
 
+-- name: kinds_of_run
+SELECT DISTINCT kind FROM result_object WHERE run_id = %(run_id)s;
+
 -- name: insert_fallbacks
 INSERT INTO delivery (sop_instance_uid, destination, state, urgent)
 SELECT o.sop_instance_uid, %(destination)s, 'waiting', %(urgent)s FROM result_object o

@@ -11,7 +11,9 @@ its place that it goes on: a call that begins just then, or the release, would w
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -43,11 +45,13 @@ class AnswerKeeper(DIMSEServiceProvider):
                 # That the association ended is said once, as (None, None): it stays for who asks next.
                 is_ours = self._awaited is None and self.peek_msg()[1] is not None
                 return super().get_msg() if is_ours else (None, None)
-        while True:
+        given_up_at_s = time.monotonic() + (self.dimse_timeout or math.inf)
+        while time.monotonic() < given_up_at_s:  # a peer may answer what nobody asked, for ever
             taken = super().get_msg(block=True)
             if taken[1] is None or taken[1].MessageIDBeingRespondedTo == self._awaited:
                 self._awaited = None
                 return taken
+        return None, None
 
 
 class _Pause(threading.Event):

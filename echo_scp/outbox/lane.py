@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -195,12 +195,12 @@ class Lane:
             give_up_after_s=settings.give_up_after_h * 3600,
         )
         if unsupported:
-            kinds = list(self._destination.fallbacks.get(taken.kind, ()))
+            made = {str(kind) for (kind,) in transaction.rows("kinds_of_run", run_id=taken.run_id)}
             transaction.execute(
                 "insert_fallbacks",
                 destination=self._destination.name,
                 run_id=taken.run_id,
-                kinds=kinds,
+                kinds=_fallbacks(taken.kind, self._destination.fallbacks, made),
                 urgent=taken.urgent,
             )
         DELIVERIES.add(destination=self._destination.name, outcome=_outcome(error))
@@ -235,6 +235,21 @@ class Lane:
         for sop_instance_uid, state in charged:
             if state == "given_up":
                 log.warning("delivery.given_up", destination=name, sop_instance_uid=sop_instance_uid)
+
+
+def _fallbacks(
+    kind: ObjectKind, fallbacks: Mapping[ObjectKind, Sequence[ObjectKind]], made: Container[str]
+) -> list[ObjectKind]:
+    """Return what goes in the place of a kind; in the place of one that was not made, what would go in its place."""
+    found: list[ObjectKind] = []
+    asked = [kind]
+    for each in asked:  # which grows
+        for other in fallbacks.get(each, ()):
+            if other in made:
+                found.append(other)
+            elif other not in asked:
+                asked.append(other)
+    return found
 
 
 def _taken(row: Row) -> Taken:

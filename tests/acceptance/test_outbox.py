@@ -265,6 +265,20 @@ def test_what_a_destination_does_not_support_is_noted_and_its_fallback_sent(data
     assert not tried_again
 
 
+def test_in_the_place_of_a_fallback_that_was_not_made_goes_its_own(database, tmp_path):
+    """SR_COMPREHENSIVE is not made when SR is one already: then the page is left."""
+    scp = StorageScp(0x0000)  # takes what "SR" is here only
+    with scp.running() as port:
+        fallbacks = {"SEG": ("CINE",), "CINE": ("KO", "SEG"), "KO": ("SR",)}
+        outbox = Outbox(database, tmp_path, port, send=("SEG",), fallbacks=fallbacks)
+        report, _ = outbox.queue("SR", "SEG")
+
+        outbox.lane.send_due()
+        outbox.lane.send_due()
+
+    assert scp.instances == [report]
+
+
 def test_a_file_that_is_away_waits_alone(database, tmp_path):
     """A store that is not mounted comes back."""
     scp = both()
