@@ -192,10 +192,10 @@ class Indexer:
 
 
 def _holds(path: Path, digest: str) -> bool:
-    """Tell whether a stored file still is what it was."""
+    """Tell whether a stored file still is what it was; one that the disk does not give back is not."""
     try:
         return dataset_digest(path)[0] == digest
-    except (FileNotFoundError, UnindexableFileError):
+    except (OSError, UnindexableFileError):
         return False
 
 
