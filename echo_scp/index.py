@@ -164,6 +164,7 @@ class Indexer:
             # Lost since, by whomever: its sender was told Success again. What was reported may lack it.
             self._spool.file_again(path, target)
             transaction.execute("file_found", sop_instance_uid=uid, dataset_sha256=digest, path=str(target))
+            transaction.execute("inputs_were_damaged", study_instance_uid=instance.study_instance_uid)
             transaction.execute("study_received", **study)
             log.warning("instance.found_again", study_instance_uid=instance.study_instance_uid, sop_instance_uid=uid)
             return True

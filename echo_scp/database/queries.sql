@@ -15,6 +15,12 @@ SELECT dataset_sha256, path FROM instance WHERE sop_instance_uid = %(sop_instanc
 UPDATE instance SET path = %(path)s
 WHERE sop_instance_uid = %(sop_instance_uid)s AND dataset_sha256 = %(dataset_sha256)s;
 
+-- name: inputs_were_damaged
+-- Nobody knows since when, so nobody knows what the last run saw: it is not the last word on these inputs.
+UPDATE run SET inputs_sha256 = inputs_sha256 || ' damaged'
+WHERE study_instance_uid = %(study_instance_uid)s AND finished_at IS NOT NULL
+    AND revision = (SELECT max(revision) FROM run r WHERE r.study_instance_uid = run.study_instance_uid AND r.finished_at IS NOT NULL);
+
 -- name: is_own_result
 SELECT EXISTS (SELECT FROM result_object WHERE sop_instance_uid = %(sop_instance_uid)s);
 

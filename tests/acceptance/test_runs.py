@@ -85,7 +85,8 @@ class Site:
 
     def receive(self, number: int) -> None:
         path = self.folder / f"{number}.dcm"
-        spool_file(self.spool, write_spooled(path, StudyInstanceUID=STUDY, SOPInstanceUID=f"{STUDY}.{number}"))
+        uids = {"StudyInstanceUID": STUDY, "SOPInstanceUID": f"{STUDY}.{number}"}
+        spool_file(self.spool, write_spooled(path, **uids, ImageComments="pixels"))
         Indexer(self.spool, self.database, lambda _: None).index_all()
 
     def stored(self, number: int) -> Path:
@@ -205,6 +206,23 @@ def test_a_study_that_lacks_the_same_files_again_is_not_reported_again(site):
         assert site.rows("SELECT state, revision FROM study") == before
 
     assert before == [("reported", 2)]
+
+
+def test_pixels_that_were_damaged_are_looked_at_again_when_they_come_again(site):
+    """The header reads well, so nobody saw it: the same instance, sent again, makes a new revision."""
+    site.receive(1)
+    path = Path(str(site.rows("SELECT path FROM instance")[0][0]))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"pixels", b"pixelz"))
+    site.work.analyse_study(STUDY)
+
+    site.receive(1)
+    site.work.analyse_study(STUDY)
+    site.receive(1)
+    site.work.analyse_study(STUDY)
+
+    assert path.read_bytes() == content
+    assert site.rows("SELECT state, revision FROM study") == [("reported", 2)]
 
 
 def test_a_study_of_which_no_file_is_left_fails_with_what_to_do(site):
