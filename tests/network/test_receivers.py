@@ -139,8 +139,11 @@ def test_a_killed_process_is_replaced_and_loses_nobody_who_waits(start, tmp_path
 
 
 def is_dead(process_id: int) -> bool:
+    """Tell whether no thread is left: the first one may be gone while others still hold the sockets."""
+    folder = Path(f"/proc/{process_id}")
     try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and len(list((folder / "task").iterdir())) == 1
     except FileNotFoundError:
         return True
 
