@@ -193,6 +193,11 @@ class VolumeMethod(StrEnum):
     AREA_LENGTH_SINGLE_PLANE = "area_length_single_plane"
     REGRESSION = "regression"
 
+    @property
+    def is_biplane(self) -> bool:
+        """Whether it takes both apical planes."""
+        return self in (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
+
 
 @dataclass(frozen=True, slots=True)
 class Ventricle:
@@ -406,6 +411,11 @@ class StudyMeasurement:
     aggregation: str = "beats"
     choice: str = ""
     notes: tuple[Note, ...] = ()
+
+    @property
+    def volume_method(self) -> VolumeMethod:
+        """How the volumes were computed: beside a network's EF they are those of the outlines."""
+        return VolumeMethod.DISKS_SINGLE_PLANE if self.method is VolumeMethod.REGRESSION else self.method
 
     @property
     def stroke_volume_ml(self) -> float | None:

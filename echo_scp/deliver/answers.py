@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from itertools import cycle
 
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -31,12 +32,13 @@ class AnswerKeeper(DIMSEServiceProvider):
     def __init__(self, association: Association) -> None:
         super().__init__(association)
         self._awaited: int | None = None
+        self._message_ids = cycle(range(1, 65536))
         self._asking = threading.Lock()
 
     def send_msg(self, primitive: DimsePrimitiveType, context_id: int) -> None:
         if not isinstance(primitive, C_CANCEL) and primitive.MessageIDBeingRespondedTo is None:
             with self._asking:
-                self._awaited = primitive.MessageID
+                self._awaited = primitive.MessageID = next(self._message_ids)
         super().send_msg(primitive, context_id)
 
     def get_msg(self, block: bool = False) -> _Message:

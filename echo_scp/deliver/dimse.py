@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +34,6 @@ class DimseSender:
         self._destination = destination
         self._offers = offers
         self._association = association
-        self._message_ids = cycle(range(1, 65536))
 
     def takes(self, path: Path) -> bool:
         """Tell whether the object was proposed on the association, and the association stands."""
@@ -48,7 +46,7 @@ class DimseSender:
         if self._association is None:
             raise ObjectNotSupportedError(self._destination.name, _not_accepted(data_set))
         try:
-            response = self._association.send_c_store(data_set, next(self._message_ids))
+            response = self._association.send_c_store(data_set)
         except RuntimeError as error:  # the association ended while we read the file
             raise _no_answer(self._destination) from error
         except ValueError as error:  # no accepted context fits

@@ -9,23 +9,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from highdicom.sr import (
-    CodedConcept,
     ContainerContentItem,
     ContentItem,
-    ContentSequence,
-    LanguageOfContentItemAndDescendants,
     NumContentItem,
     ObservationContext,
 )
 from pydicom.sr.coding import Code
 
-from echo_scp.model import BodySize, ClipMeasurement, StudyAnalysis, StudyMeasurement, View, VolumeMethod
+from echo_scp.model import ClipMeasurement, StudyAnalysis, StudyMeasurement, View, VolumeMethod
 from echo_scp.report import codes
 from echo_scp.report.groups import measured_clips
-from echo_scp.report.items import container, modifier, number
+from echo_scp.report.items import body_size, container, modifier, number, procedure_report
 from echo_scp.report.numbers import ef_derivation, heart_rate_derivation, volume_derivation
-
-_BIPLANE = (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +37,9 @@ def echo_report(
     study: StudyAnalysis, observer: ObservationContext, summary: ContainerContentItem
 ) -> ContainerContentItem:
     """Return the root of the report: who observed, the patient's size, findings by site, and the `summary` in words."""
-    report = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5200")
-    content: list[ContentItem] = [
-        *LanguageOfContentItemAndDescendants(CodedConcept.from_code(codes.ENGLISH)),
-        *observer,
-    ]
+    content: list[ContentItem] = []
     if isinstance(study.result, StudyMeasurement) and study.result.body is not None:
-        content.append(_patient(study.result.body))
+        content.append(container(codes.PATIENT_CHARACTERISTICS, body_size(study.result.body)))
     content.append(summary)
     for site, groups in (
         (codes.LEFT_VENTRICLE, tuple(_ventricular_groups(study))),
@@ -56,8 +47,7 @@ def echo_report(
     ):
         if any(groups):
             content.append(_findings(site, groups))
-    report.ContentSequence = ContentSequence(content)
-    return report
+    return procedure_report("5200", observer, content)
 
 
 def _ventricular_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
@@ -68,7 +58,7 @@ def _ventricular_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
 
 
 def _study_numbers(result: StudyMeasurement) -> Iterator[Number]:
-    volumes = VolumeMethod.DISKS_SINGLE_PLANE if result.method is VolumeMethod.REGRESSION else result.method
+    volumes = result.volume_method
     for name, value, unit, method, derivation in (
         (codes.EF, result.ef_percent, codes.PERCENT, result.method, ef_derivation(result)),
         (codes.EDV, result.edv_ml, codes.MILLILITRE, volumes, volume_derivation(result)),
@@ -116,7 +106,7 @@ def _atrial_groups(study: StudyAnalysis) -> Iterator[Sequence[Number]]:
 
 def _made(method: VolumeMethod, view: View | None) -> tuple[tuple[Code, Code], ...]:
     """Return method and, unless it takes two, view."""
-    return ((codes.MEASUREMENT_METHOD, codes.METHODS[method]), *(() if method in _BIPLANE else _seen(view)))
+    return ((codes.MEASUREMENT_METHOD, codes.METHODS[method]), *(() if method.is_biplane else _seen(view)))
 
 
 def _seen(view: View | None) -> tuple[tuple[Code, Code], ...]:
@@ -125,16 +115,6 @@ def _seen(view: View | None) -> tuple[tuple[Code, Code], ...]:
 
 def _derived(derivation: Code | None) -> tuple[tuple[Code, Code], ...]:
     return () if derivation is None else ((codes.DERIVATION, derivation),)
-
-
-def _patient(body: BodySize) -> ContainerContentItem:
-    """Return the Patient Characteristics (TID 5201)."""
-    numbers = (
-        Number(codes.BODY_HEIGHT, round(body.height_m * 100, 1), codes.CENTIMETRE),
-        Number(codes.BODY_WEIGHT, round(body.weight_kg, 1), codes.KILOGRAM),
-        Number(codes.BODY_SURFACE, round(body.surface_m2, 2), codes.SQUARE_METRE),
-    )
-    return container(codes.PATIENT_CHARACTERISTICS, [_item(found) for found in numbers])
 
 
 def _findings(site: Code, groups: Iterable[Sequence[Number]]) -> ContainerContentItem:

@@ -45,7 +45,7 @@ def _interval(interval: Interval | None) -> str:
 
 
 def _views(result: StudyMeasurement) -> str:
-    if result.method in (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE):
+    if result.method.is_biplane:
         return f"{View.A4C} and {View.A2C} views"
     return f"{result.view} view"
 

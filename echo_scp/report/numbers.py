@@ -15,7 +15,7 @@ def headline_numbers(result: StudyMeasurement) -> Iterator[Measurement]:
     """Yield everything that is known of the study as a whole; EF first."""
     names = codes.volume_codes(result.view, result.method)
     yield percent(names.ef, result.ef_percent, result.method, ef_derivation(result), _uncertainty(result))
-    yield from _volumes(result, names)
+    yield from _volumes(result)
     yield from _flow(result)
     yield from _atrium(result)
     yield from _by_area_length(result)
@@ -56,11 +56,9 @@ def _uncertainty(result: StudyMeasurement) -> MeasurementProperties | None:
     return properties
 
 
-def _volumes(result: StudyMeasurement, names: codes.VolumeCodes) -> Iterator[Measurement]:
-    method, derivation = result.method, volume_derivation(result)
-    if method is VolumeMethod.REGRESSION:  # its volumes are those of the outlines
-        method = VolumeMethod.DISKS_SINGLE_PLANE
-        names = codes.volume_codes(result.view, method)
+def _volumes(result: StudyMeasurement) -> Iterator[Measurement]:
+    method, derivation = result.volume_method, volume_derivation(result)
+    names = codes.volume_codes(result.view, method)
     for name, index_name, value, index in (
         (names.edv, names.edv_index, result.edv_ml, result.edv_index_ml_m2),
         (names.esv, names.esv_index, result.esv_ml, result.esv_index_ml_m2),

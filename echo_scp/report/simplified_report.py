@@ -15,11 +15,8 @@ from statistics import fmean
 
 from highdicom.sr import (
     CodeContentItem,
-    CodedConcept,
     ContainerContentItem,
     ContentItem,
-    ContentSequence,
-    LanguageOfContentItemAndDescendants,
     NumContentItem,
     ObservationContext,
     RelationshipTypeValues,
@@ -31,7 +28,7 @@ from pydicom.sr.coding import Code
 from echo_scp.model import BodySize, StudyAnalysis, StudyMeasurement, View, VolumeMethod
 from echo_scp.report import codes
 from echo_scp.report.groups import MeasuredClip, measured_clips
-from echo_scp.report.items import container, modifier, number
+from echo_scp.report.items import body_size, container, modifier, number, procedure_report
 from echo_scp.report.numbers import volume_derivation
 from echo_scp.report.source import value_of
 
@@ -42,7 +39,6 @@ _SHORT_METHODS = {
     VolumeMethod.AREA_LENGTH_SINGLE_PLANE: "A-L",
 }
 _SHORT_VIEWS = {View.A4C: "4C", View.A2C: "2C"}
-_BIPLANE = (VolumeMethod.DISKS_BIPLANE, VolumeMethod.AREA_LENGTH_BIPLANE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +87,11 @@ def simplified_report(study: StudyAnalysis, observer: ObservationContext) -> Con
     described = tuple(found for found in numbers if found.modifiers)
     if not numbers:
         return None
-    report = ContainerContentItem(codes.ADULT_ECHO_REPORT, is_content_continuous=False, template_id="5300")
-    content: list[ContentItem] = [
-        *LanguageOfContentItemAndDescendants(CodedConcept.from_code(codes.ENGLISH)),
-        *observer,
-        *_patient(measured_clips(study)[0].instance.header, study.result.body),
-    ]
+    content = list(_patient(measured_clips(study)[0].instance.header, study.result.body))
     for name, group in ((codes.PRE_COORDINATED, coordinated), (codes.POST_COORDINATED, described)):
         if group:
             content.append(container(name, [_item(found) for found in group]))
-    report.ContentSequence = ContentSequence(content)
-    return report
+    return procedure_report("5300", observer, content)
 
 
 def _once(numbers: Iterable[Number]) -> Iterator[Number]:
@@ -124,7 +114,7 @@ def _numbers(study: StudyAnalysis, result: StudyMeasurement) -> Iterator[Number]
 
 def _volumes(result: StudyMeasurement) -> Iterator[Number]:
     """Yield what has a code of its own: by the method of disks, in both planes or in one of the two."""
-    method = VolumeMethod.DISKS_SINGLE_PLANE if result.method is VolumeMethod.REGRESSION else result.method
+    method = result.volume_method
     names, mean = codes.volume_codes(result.view, method), volume_derivation(result) is codes.MEAN
     if names.ef == codes.EF:
         return
@@ -166,14 +156,13 @@ def _mean(name: Code, label: str, values: Sequence[float], per_unit: float, unit
 
 
 def _flow(result: StudyMeasurement) -> Iterator[Number]:
-    method = VolumeMethod.DISKS_SINGLE_PLANE if result.method is VolumeMethod.REGRESSION else result.method
     for quantity, value in (
         (_STROKE_VOLUME, result.stroke_volume_ml),
         (_STROKE_INDEX, result.stroke_index_ml_m2),
         (_CARDIAC_OUTPUT, result.cardiac_output_l_min),
         (_CARDIAC_INDEX, result.cardiac_index_l_min_m2),
     ):
-        yield from _described(quantity, value, method, result.view)
+        yield from _described(quantity, value, result.volume_method, result.view)
 
 
 def _atrium(result: StudyMeasurement) -> Iterator[Number]:
@@ -206,7 +195,7 @@ def _described(quantity: _Quantity, value: float | None, method: VolumeMethod, v
         (codes.MEASUREMENT_METHOD, codes.METHODS[method]),
         (codes.IMAGE_MODE, codes.MODE_2D),
     ]
-    if method not in _BIPLANE and view is not None and view in codes.VIEWS:
+    if not method.is_biplane and view is not None and view in codes.VIEWS:
         modifiers.append((codes.IMAGE_VIEW, codes.VIEWS[view]))
     if quantity.cycle_point is not None:
         modifiers.append((codes.CARDIAC_CYCLE_POINT, quantity.cycle_point))
@@ -216,7 +205,7 @@ def _described(quantity: _Quantity, value: float | None, method: VolumeMethod, v
 
 
 def _where(method: VolumeMethod, view: View | None) -> str:
-    words = [] if method in _BIPLANE or view is None else [_SHORT_VIEWS.get(view, str(view))]
+    words = [] if method.is_biplane or view is None else [_SHORT_VIEWS.get(view, str(view))]
     return " ".join([*words, f"({_SHORT_METHODS[method]})"])
 
 
@@ -245,8 +234,6 @@ def _patient(header: Dataset, body: BodySize | None) -> Iterator[ContainerConten
         [
             number(codes.SUBJECT_AGE, int(age[1]), codes.AGE_UNITS[age[2]]),
             CodeContentItem(codes.SUBJECT_SEX, sex, relationship_type=RelationshipTypeValues.CONTAINS),
-            number(codes.BODY_HEIGHT, round(body.height_m * 100, 1), codes.CENTIMETRE),
-            number(codes.BODY_WEIGHT, round(body.weight_kg, 1), codes.KILOGRAM),
-            number(codes.BODY_SURFACE, round(body.surface_m2, 2), codes.SQUARE_METRE, [formula]),
+            *body_size(body, [formula]),
         ],
     )
