@@ -11,7 +11,7 @@ from echo_scp.inference.engine import Engine
 from echo_scp.inference.framing import framing
 from echo_scp.model import Clip, Segmentation
 
-Logits = NDArray[np.float32]  # (K, S, S)
+Logits = NDArray[np.float32]  # (K, H, W)
 
 
 def segment(clip: Clip, engine: Engine, batch_frames: int) -> Segmentation:

@@ -26,7 +26,7 @@ TURN_DEG, SHRINK = -8.0, 0.85
 STRIDE = 3  # pixels between those compared over time
 LOWEST, HIGHEST = 0.02, 0.995  # of an agreement, before the logit
 
-Masks = NDArray[np.bool_]  # (N, S, S)
+Masks = NDArray[np.bool_]  # (N, H, W)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def judge(
 ) -> Trust | None:
     """Return the trust in a clip's outlines of the LV; None where the engine's manifest has no [trust] table.
 
-    `answers` are what the engine gave for the frames `asked_again`, (K, S, S) by frame index, where that is at hand.
+    `answers` are what the engine gave for the frames `asked_again`, (K, H, W) by frame index, where that is at hand.
     """
     manifest = engine.manifest
     if manifest.trust is None:
@@ -94,13 +94,13 @@ def expected_dice(agreement: Agreement, table: TrustTable) -> Curve:
 
 
 def ask_again(engine: Engine, batch: Batch, logits: Batch | None = None) -> tuple[Agreement, Masks]:
-    """Run the engine on the copies of `batch` (N, C, S, S); return how the LVs agree, and those of `batch`.
+    """Run the engine on the copies of `batch` (N, C, H, W); return how the LVs agree, and those of `batch`.
 
     `logits` are what it gave for `batch` itself, if it was run on that already.
     """
     probabilities, masks = _ventricle(engine, engine.run(batch) if logits is None else logits)
     _, mirrored = _ventricle(engine, engine.run(np.ascontiguousarray(batch[..., ::-1])))
-    there, back = _turns(batch.shape[-1])
+    there, back = _turns(batch.shape[-2], batch.shape[-1])
     _, turned = _ventricle(engine, engine.run(_warped(batch, there, engine.manifest.input.offsets)))
     upright = _warped(turned[:, None].astype(np.float32), back, (0.0,))[:, 0] > 0.5
     agreement = Agreement(
@@ -125,25 +125,25 @@ def steadiness(segmentation: Segmentation) -> float:
 
 
 def _ventricle(engine: Engine, logits: Batch) -> tuple[NDArray[np.float32], Masks]:
-    """Return the LV's probability and its mask, each (N, S, S)."""
+    """Return the LV's probability and its mask, each (N, H, W)."""
     channel = engine.manifest.output.labels.index(Structure.LV_CAVITY)
     probabilities = np.asarray(softmax(logits, axis=1)[:, channel], dtype=np.float32)
     return probabilities, np.equal(logits.argmax(axis=1), channel)
 
 
-def _turns(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _turns(rows: int, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the matrices that turn and shrink about the middle, and back."""
-    middle = (size - 1) / 2
-    there = cv2.getRotationMatrix2D((middle, middle), TURN_DEG, SHRINK)
+    there = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), TURN_DEG, SHRINK)
     return np.asarray(there, dtype=np.float64), np.asarray(cv2.invertAffineTransform(there), dtype=np.float64)
 
 
 def _warped(batch: Batch, matrix: NDArray[np.float64], black: tuple[float, ...]) -> Batch:
-    """Warp every channel of a batch (N, C, S, S); `black` fills, per channel, what comes in from outside."""
+    """Warp every channel of a batch (N, C, H, W); `black` fills, per channel, what comes in from outside."""
     warped = np.empty_like(batch)
+    rows, columns = batch.shape[-2:]
     for target, source in zip(warped, batch, strict=True):
         for channel, border in enumerate(black):
-            target[channel] = cv2.warpAffine(source[channel], matrix, source.shape[-2:], borderValue=border)
+            target[channel] = cv2.warpAffine(source[channel], matrix, (columns, rows), borderValue=border)
     return warped
 
 

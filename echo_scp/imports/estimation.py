@@ -24,7 +24,7 @@ def mean_and_std(paths: Sequence[Path], tensor: InputTensor) -> tuple[float, flo
     """
     histogram = np.zeros(256, dtype=np.int64)
     for clip in _clips(paths):
-        squares = framing(clip.region, tensor, clip.frames.shape).squares(clip.frames)
+        squares = framing(clip.region, tensor, clip.frames.shape).fitted(clip.frames)
         histogram += np.bincount(squares.ravel(), minlength=256)
     if not histogram.any():
         raise EngineError(f"{', '.join(map(str, paths))}: expected DICOM clips that can be decoded, found none")

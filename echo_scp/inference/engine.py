@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from echo_scp.inference.manifest import Manifest
 from echo_scp.model import EngineIdentity
 
-Batch = NDArray[np.float32]  # (N, 1, S, S) into an engine; (N, K, S, S) or (N, K) out of it
+Batch = NDArray[np.float32]  # (N, C, H, W) into an engine; (N, K, H, W) or (N, K) out of it
 
 
 class Engine(Protocol):

@@ -1,4 +1,4 @@
-"""Put the picture into a network's square input as its manifest says, and its answer back into the picture."""
+"""Put the picture into a network's input as its manifest says, and its answer back into the picture."""
 
 from __future__ import annotations
 
@@ -44,40 +44,41 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """`source`, in the picture, fills `target`, in the square; `outside` (size, size) is what stays black."""
+    """`source`, in the picture, fills `target`, in the network's `canvas`; `outside` (rows, columns) stays black."""
 
     tensor: InputTensor
     source: Rectangle
     target: Rectangle
+    canvas: Rectangle
     outside: NDArray[np.bool_] | None = field(default=None, compare=False)
 
     def batch(self, frames: Frames) -> Batch:
-        """Return grey `frames` (T, H, W) as (T, C, size, size), or (T, size, size, C) for layout NHWC."""
-        squares = self.squares(frames)
-        batch = np.empty((len(frames), self.tensor.channels, *squares.shape[1:]), dtype=np.float32)
+        """Return grey `frames` (T, H, W) as (T, C, rows, columns), or (T, rows, columns, C) for layout NHWC."""
+        fitted = self.fitted(frames)
+        batch = np.empty((len(frames), self.tensor.channels, *fitted.shape[1:]), dtype=np.float32)
         constants = zip(self.tensor.factors, self.tensor.offsets, strict=True)
         for channel, (factor, offset) in enumerate(constants):
-            np.multiply(squares, np.float32(factor), out=batch[:, channel])
+            np.multiply(fitted, np.float32(factor), out=batch[:, channel])
             if offset:
                 batch[:, channel] += np.float32(offset)
         return batch if self.tensor.layout != "NHWC" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
 
-    def squares(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return `frames` (T, H, W) fitted into squares (T, size, size), still in grey values."""
-        target, size = self.target, self.tensor.size
-        squares = np.zeros((len(frames), size, size), dtype=np.uint8)
-        for square, frame in zip(squares, frames[:, *self.source.pixels], strict=True):
+    def fitted(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return `frames` (T, H, W) fitted into the canvas (T, rows, columns), still in grey values."""
+        target = self.target
+        canvases = np.zeros((len(frames), self.canvas.height, self.canvas.width), dtype=np.uint8)
+        for canvas, frame in zip(canvases, frames[:, *self.source.pixels], strict=True):
             shape = (target.width, target.height)
-            square[target.pixels] = cv2.resize(frame, shape, interpolation=self._interpolation)
+            canvas[target.pixels] = cv2.resize(frame, shape, interpolation=self._interpolation)
         if self.outside is not None:
-            squares[:, self.outside] = 0
-        return squares
+            canvases[:, self.outside] = 0
+        return canvases
 
     def labels(self, logits: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the most likely channel per pixel of the whole picture (H, W), 0 outside of what the network saw.
 
-        `logits` are of one frame, (K, size, size), or (size, size, K) for layout NHWC. A single channel counts where it
-        is positive. They are enlarged before the choice, so borders stay smooth.
+        `logits` are of one frame, (K, rows, columns), or (rows, columns, K) for layout NHWC. A single channel counts
+        where it is positive. They are enlarged before the choice, so borders stay smooth.
         """
         planes = logits.transpose(2, 0, 1) if self.tensor.layout == "NHWC" else logits
         picture = np.zeros(shape, dtype=np.uint8)
@@ -92,7 +93,7 @@ class Framing:
 
 
 def framing(region: Region, tensor: InputTensor, shape: Sequence[int] = ()) -> Framing:
-    """Choose what of a picture goes where in the network's square.
+    """Choose what of a picture goes where in the network's input.
 
     `shape` (..., H, W) of the picture is needed by networks that take the whole of it; others see the region alone.
     """
@@ -100,23 +101,25 @@ def framing(region: Region, tensor: InputTensor, shape: Sequence[int] = ()) -> F
     if tensor.area == "picture":
         area = Rectangle(0, 0, shape[-1], shape[-2])
     spacing = region.spacing or _SQUARE_PIXELS
-    square = Rectangle(0, 0, tensor.size, tensor.size)
-    source, target = area, square
+    canvas = Rectangle(0, 0, tensor.size, tensor.size)
+    source, target = area, canvas
     if tensor.fit == "letterbox":
-        target = _letterboxed(area, spacing, tensor.size)
+        canvas, target = _letterboxed(area, spacing, tensor)
     elif tensor.fit == "crop":
         source = _cropped(area, spacing, tensor.border)
-    chosen = Framing(tensor, source, target)
+    chosen = Framing(tensor, source, target, canvas)
     return chosen if tensor.sector_degrees is None else replace(chosen, outside=_outside_sector(chosen, area, spacing))
 
 
-def _letterboxed(area: Rectangle, spacing: PixelSpacing, size: int) -> Rectangle:
-    """Centre the area; its longer side in millimetres fills the square."""
+def _letterboxed(area: Rectangle, spacing: PixelSpacing, tensor: InputTensor) -> tuple[Rectangle, Rectangle]:
+    """Return the canvas and the area centred in it, whose longer side in millimetres is `size`."""
     height, width = area.height * spacing.row_mm, area.width * spacing.column_mm
-    scale = size / max(height, width)
+    scale = tensor.size / max(height, width)
     columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-    left, top = (size - columns) // 2, (size - rows) // 2
-    return Rectangle(left, top, left + columns, top + rows)
+    step = tensor.shortest
+    canvas = Rectangle(0, 0, -(-columns // step) * step, -(-rows // step) * step)
+    left, top = (canvas.width - columns) // 2, (canvas.height - rows) // 2
+    return canvas, Rectangle(left, top, left + columns, top + rows)
 
 
 def _cropped(area: Rectangle, spacing: PixelSpacing, border: float) -> Rectangle:
@@ -128,9 +131,9 @@ def _cropped(area: Rectangle, spacing: PixelSpacing, border: float) -> Rectangle
 
 
 def _outside_sector(chosen: Framing, area: Rectangle, spacing: PixelSpacing) -> NDArray[np.bool_]:
-    """Return which pixels of the square lie outside the sector that opens from the top centre of the area."""
+    """Return which pixels of the canvas lie outside the sector that opens from the top centre of the area."""
     source, target = chosen.source, chosen.target
-    rows, columns = np.mgrid[: chosen.tensor.size, : chosen.tensor.size] + 0.5
+    rows, columns = np.mgrid[: chosen.canvas.height, : chosen.canvas.width] + 0.5
     across = source.x0 + (columns - target.x0) * source.width / target.width - (area.x0 + area.x1) / 2
     down = source.y0 + (rows - target.y0) * source.height / target.height - area.y0
     half_width_mm = tan(radians((chosen.tensor.sector_degrees or 0) / 2)) * down * spacing.row_mm

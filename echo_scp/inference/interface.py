@@ -31,13 +31,14 @@ class Table(BaseModel):
 
 
 class InputTensor(Table):
-    """Frames as float32 squares; with grey from 0 to 255, each value is (grey / scale - mean) / std.
+    """Frames as float32; with grey from 0 to 255, each value is (grey / scale - mean) / std.
 
     `layout` counts (N, C, H, W), (N, H, W, C) or, for networks that see time, (N, C, T, H, W). How the `area` of the
     picture is fitted into the square: "letterbox" keeps millimetres true and pads with black, "stretch" fills the
-    square, "crop" takes the centred square and cuts `border`, a share of its side, off on each side. Interpolation
-    "area" averages where the picture shrinks. What lies outside an upright sector of `sector_degrees` below the top
-    centre of the area is black.
+    square, "crop" takes the centred square and cuts `border`, a share of its side, off on each side. A network whose
+    sides may be any `multiple_of` a number up to `size` is spared most of the letterbox's black. Interpolation "area"
+    averages where the picture shrinks. What lies outside an upright sector of `sector_degrees` below the top centre of
+    the area is black.
     """
 
     tensor: str
@@ -50,8 +51,14 @@ class InputTensor(Table):
     area: Literal["region", "picture"] = "region"
     fit: Literal["letterbox", "stretch", "crop"] = "letterbox"
     border: float = Field(0.0, ge=0, le=0.4)
+    multiple_of: int | None = Field(None, ge=1)
     interpolation: Literal["area", "linear", "cubic"] = "area"
     sector_degrees: float | None = Field(None, gt=0, lt=180)
+
+    @property
+    def shortest(self) -> int:
+        """Return the shortest side that the network takes."""
+        return self.multiple_of or self.size
 
     @property
     def factors(self) -> tuple[float, ...]:
@@ -75,6 +82,11 @@ class InputTensor(Table):
                 raise WrongFieldError(f"input.{name}", f"one number, or {self.channels}: one per channel")
         if self.border and self.fit != "crop":
             raise WrongFieldError("input.border", f'0, or fit = "crop"; fit is "{self.fit}"')
+        if self.multiple_of is not None:
+            if (self.layout, self.fit) != ("NCHW", "letterbox"):
+                raise WrongFieldError("input.multiple_of", 'layout = "NCHW" and fit = "letterbox", or no such number')
+            if self.size % self.multiple_of:
+                raise WrongFieldError("input.multiple_of", f"a divisor of size, {self.size}")
         return self
 
 

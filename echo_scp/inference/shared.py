@@ -67,12 +67,14 @@ class SharedEngine:
     def _take(self) -> list[_Request]:
         """Return the oldest requests that fit together; at least one if there is any."""
         taken: list[_Request] = []
-        frames = 0
         with self._taking:
-            while self._waiting and (not taken or frames + len(self._waiting[0].batch) <= self._batch_frames):
+            while self._waiting and (not taken or self._fits(taken, self._waiting[0].batch)):
                 taken.append(self._waiting.popleft())
-                frames += len(taken[-1].batch)
         return taken
+
+    def _fits(self, taken: list[_Request], batch: Batch) -> bool:
+        frames = sum(len(request.batch) for request in taken)
+        return frames + len(batch) <= self._batch_frames and batch.shape[1:] == taken[0].batch.shape[1:]
 
     def _serve(self, requests: list[_Request]) -> None:
         """Answer the requests together; where that fails one by one, so that only the guilty gets its error."""

@@ -32,6 +32,10 @@ def check_tensors(manifest: Manifest, inputs: Shapes, outputs: Shapes) -> None:
     if _is_fixed(taken[0]):
         raise ManifestError(path, "input.tensor", f"a first axis that takes any batch; the artefact's is {taken[0]}")
     _check_axes(manifest, taken[1:], manifest.input_shape, _INPUT_FIELDS[manifest.input.layout])
+    if manifest.input.multiple_of is not None and any(map(_is_fixed, taken[2:])):
+        raise ManifestError(
+            path, "input.multiple_of", f"no such number: the artefact takes {taken[2]} x {taken[3]} alone"
+        )
     if len(given) != 1 + len(manifest.output_shape):
         raise ManifestError(path, "output.tensor", f"an output of {1 + len(manifest.output_shape)} axes, not {given}")
     _check_axes(manifest, given[1:], manifest.output_shape, _output_fields(manifest))
@@ -55,9 +59,18 @@ def _output_fields(manifest: Manifest) -> tuple[str, ...]:
 
 def check_batch(manifest: Manifest, batch: Batch) -> None:
     """Raise EngineError when `batch` is not what the engine takes."""
-    if batch.shape[1:] != manifest.input_shape or batch.dtype != np.float32:
+    if not _takes(manifest, batch.shape[1:]) or batch.dtype != np.float32:
         expected = ", ".join(map(str, manifest.input_shape))
-        raise EngineError(f"{manifest.name}: expected float32 (N, {expected}), got {batch.dtype} {batch.shape}")
+        step = manifest.input.multiple_of
+        fewer = "" if step is None else f" or sides of fewer multiples of {step}"
+        raise EngineError(f"{manifest.name}: expected float32 (N, {expected}){fewer}, got {batch.dtype} {batch.shape}")
+
+
+def _takes(manifest: Manifest, item: tuple[int, ...]) -> bool:
+    step, whole = manifest.input.multiple_of, manifest.input_shape
+    if step is None or len(item) != len(whole):
+        return item == whole
+    return item[0] == whole[0] and all(side in range(step, manifest.input.size + 1, step) for side in item[1:])
 
 
 def _is_fixed(axis: object) -> bool:

@@ -11,13 +11,19 @@ Labels = NDArray[np.uint8]
 
 
 def augment(
-    image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator, strength: float = 1.0
+    image: NDArray[np.uint8],
+    labels: Labels,
+    size: int,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    zoom: float = 1.0,
 ) -> tuple[Image, Labels]:
     """Return a random variant of one frame, (size, size), from a square source of any size.
 
-    `strength` 0..1 scales how often each change is made and how strong a geometric one may be.
+    `strength` 0..1 scales how often each change is made and how strong a geometric one may be; `zoom` is the picture's
+    share of the square before that.
     """
-    warped, labels = _warp(image, labels, size, rng, strength)
+    warped, labels = _warp(image, labels, size, rng, strength, zoom)
     picture = warped.astype(np.float32) / 255
     steps = (
         (0.25, _resector), (0.35, _depth_gain), (0.8, _grey_curve), (0.25, _shadow), (0.15, _dropout), (0.3, _soften),
@@ -30,11 +36,11 @@ def augment(
 
 
 def _warp(
-    image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator, strength: float
+    image: NDArray[np.uint8], labels: Labels, size: int, rng: np.random.Generator, strength: float, zoom: float
 ) -> tuple[NDArray[np.uint8], Labels]:
     source = image.shape[0]
     strong = rng.random() < 0.4 * strength
-    scale = size / source * np.exp(rng.uniform(-0.5, 0.4) if strong else rng.uniform(-0.25, 0.25) * strength)
+    scale = zoom * size / source * np.exp(rng.uniform(-0.5, 0.4) if strong else rng.uniform(-0.25, 0.25) * strength)
     aspect = np.exp((rng.uniform(-0.2, 0.2) if strong else rng.uniform(-0.08, 0.08)) * strength)
     angle = np.radians(rng.uniform(-30, 30) if strong else rng.uniform(-15, 15) * strength)
     mirror = -1 if rng.random() < 0.3 * strength else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def read(path: Path, split: str | None, size: int) -> LabelledFrames:
         patients=meta["patient"],
         phases=meta["phase"],
     )
+
+
+def middle(shape: Sequence[int], needed: Sequence[int], step: int = 1) -> tuple[slice, ...]:
+    """Return what a network that takes multiples of `step` is shown of a square: its middle, `needed` or a bit more."""
+    sides = [-(-side // step) * step for side in needed]
+    starts = [(whole - side) // 2 for whole, side in zip(shape, sides, strict=True)]
+    return tuple(slice(start, start + side) for start, side in zip(starts, sides, strict=True))
 
 
 def _fit(image: NDArray[np.uint8], box: Framing, interpolation: int) -> NDArray[np.uint8]:

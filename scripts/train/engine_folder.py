@@ -30,6 +30,7 @@ class EngineFolder:
     script: str
     seed: int
     views: tuple[str, ...] = ()
+    multiple_of: int | None = None
     decision: dict[str, float | int] = field(default_factory=dict)
 
 
@@ -37,14 +38,14 @@ def write_engine(folder: EngineFolder, model: nn.Module, metrics: dict[str, floa
     """Export `model`, compare ONNX Runtime with torch, write `model.onnx` and `manifest.toml`."""
     folder.path.mkdir(parents=True, exist_ok=True)
     artefact = folder.path / "model.onnx"
-    _export(model.eval().to(memory_format=torch.contiguous_format), artefact, folder.size)
+    _export(model.eval().to(memory_format=torch.contiguous_format), artefact, folder)
     digest = hashlib.sha256(artefact.read_bytes()).hexdigest()
     (folder.path / "manifest.toml").write_text(_manifest(folder, digest, metrics), encoding="utf-8")
     print(f"{folder.path}: {artefact.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
 
 
-def _export(model: nn.Module, artefact: Path, size: int) -> None:
-    example = torch.rand(2, 1, size, size)
+def _export(model: nn.Module, artefact: Path, folder: EngineFolder) -> None:
+    example = torch.rand(2, 1, folder.size, folder.size)
     torch.onnx.export(
         model,
         (example,),
@@ -58,9 +59,13 @@ def _export(model: nn.Module, artefact: Path, size: int) -> None:
         verbose=False,
     )
     forget_origin(artefact)
+    shapes = [(1, folder.size, folder.size), (5, folder.size, folder.size)]
+    if folder.multiple_of is not None:
+        free_sides(artefact)
+        shapes.append((2, folder.multiple_of, folder.size - folder.multiple_of))
     session = onnxruntime.InferenceSession(str(artefact), providers=["CPUExecutionProvider"])
-    for batch in (1, 5):
-        x = torch.rand(batch, 1, size, size)
+    for batch, rows, columns in shapes:
+        x = torch.rand(batch, 1, rows, columns)
         with torch.no_grad():
             expected = model(x).numpy()
         (actual,) = session.run(["logits"], {"frames": x.numpy()})
@@ -78,6 +83,17 @@ def forget_origin(artefact: Path) -> None:
     artefact.write_bytes(model.SerializeToString(deterministic=True))
 
 
+def free_sides(artefact: Path) -> None:
+    """Let rows and columns be any: the layers of a convolutional network do not ask, the exporter wrote a size down."""
+    model = onnx.load(artefact)
+    for tensor in (model.graph.input[0], model.graph.output[0]):
+        _, _, rows, columns = tensor.type.tensor_type.shape.dim
+        rows.dim_param, columns.dim_param = "rows", "columns"
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    artefact.write_bytes(model.SerializeToString(deterministic=True))
+
+
 def _manifest(folder: EngineFolder, digest: str, metrics: dict[str, float]) -> str:
     labels = ", ".join(f'"{label}"' for label in folder.labels)
     lines = [
@@ -91,6 +107,8 @@ def _manifest(folder: EngineFolder, digest: str, metrics: dict[str, float]) -> s
         lines.append("views = [" + ", ".join(f'"{view}"' for view in folder.views) + "]")
     lines += ["", "[artefacts.fp32]", 'file = "model.onnx"', f'sha256 = "{digest}"']
     lines += ["", "[input]", 'tensor = "frames"', f"size = {folder.size}", "mean = 0.0", "std = 1.0"]
+    if folder.multiple_of is not None:
+        lines.append(f"multiple_of = {folder.multiple_of}")
     lines += ["", "[output]", 'tensor = "logits"', f"labels = [{labels}]"]
     if folder.decision:
         lines += ["", "[decision]", *(f"{key} = {value}" for key, value in folder.decision.items())]

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from engine_folder import EngineFolder, write_engine
 from learning import Batch, ahead, follow
-from network import UNet
+from network import STRIDE, UNet
 from numpy.typing import NDArray
 from phantom_frames import random_frame
+from restore import normalise_again, restore
 from segmentation_scores import Scores, score
 from torch.nn import functional
 
@@ -42,6 +43,7 @@ class Phase:
     """One run through a learning-rate schedule.
 
     `strength` is the augmentation's, `decay` that of the averaged weights, `phantoms` their number per real frame.
+    With `trims` most batches are cut to the canvases that letterboxed pictures leave.
     """
 
     name: str
@@ -51,13 +53,32 @@ class Phase:
     strength: float
     decay: float
     phantoms: float
+    trims: bool = False
 
 
+@dataclass(frozen=True)
+class Canvas:
+    """What is left of the square, centred, and how much smaller the picture in it is; `share` of the batches."""
+
+    rows: int
+    columns: int
+    zoom: float
+    share: float
+
+
+CANVASES = (
+    Canvas(SIZE, SIZE, 1.0, 0.3),
+    Canvas(160, SIZE, 1.0, 0.5),  # 4:3, and most of CAMUS
+    Canvas(128, SIZE, 0.8, 0.1),  # 16:9
+    Canvas(SIZE, 160, 1.0, 0.1),
+)
 PHASES = (
     Phase("learn", LEARN_SIZE, 26, 2e-3, 1.0, 0.99, 0.12),
     Phase("settle", SIZE, 12, 1e-3, 0.4, 0.99, 0.12),
     Phase("polish", SIZE, 8, 5e-4, 0.15, 0.99, 0.12),
     Phase("balance", SIZE, 4, 5e-4, 0.15, 0.98, 0.4),
+    Phase("trim", SIZE, 36, 1e-3, 0.6, 0.995, 0.15, trims=True),
+    Phase("finish", SIZE, 12, 4e-4, 0.15, 0.99, 0.3, trims=True),
 )
 
 
@@ -69,6 +90,7 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=400, help="phantom frames in the pool")
     parser.add_argument("--checkpoint", type=Path, default=Path("build/lv-apical.pt"))
     parser.add_argument("--skip-phases", type=int, default=0, help="go on from the checkpoint of an earlier run")
+    parser.add_argument("--artefact", type=Path, help="with --skip-phases: go on from this model.onnx instead")
     parser.add_argument("--export-only", action="store_true", help="write the engine folder from the checkpoint")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
@@ -94,10 +116,20 @@ def train(arguments: argparse.Namespace) -> None:
     pool = Pool(*add_phantoms(real, arguments.phantoms, rng), len(real.images))
     model = UNet(len(camus.LABELS)).to(memory_format=torch.channels_last)
     model.encoder.load_imagenet()
+    if arguments.artefact is not None:
+        take_back(model, arguments.artefact, pool, rng)
+        torch.save(model.state_dict(), arguments.checkpoint)
     for phase in PHASES[arguments.skip_phases :]:
         if phase is not PHASES[0]:
             model.load_state_dict(torch.load(arguments.checkpoint, weights_only=True))
         run_phase(phase, model, pool, arguments, rng)
+
+
+def take_back(model: UNet, artefact: Path, pool: Pool, rng: np.random.Generator) -> None:
+    """Make `model` what `artefact` was exported from, ready to learn on."""
+    restore(model, artefact)
+    chosen = np.array_split(pool.epoch_order(0.15, rng)[: 20 * BATCH], 20)
+    normalise_again(model, (make_batch(pool.images[k], pool.labels[k], PHASES[-2], rng)[0] for k in chosen))
 
 
 @dataclass(frozen=True)
@@ -167,10 +199,15 @@ def add_phantoms(
 
 
 def make_batch(images: NDArray[np.uint8], labels: NDArray[np.uint8], phase: Phase, rng: np.random.Generator) -> Batch:
+    canvas = Canvas(phase.size, phase.size, 1.0, 1.0)
+    if phase.trims:
+        canvas = CANVASES[rng.choice(len(CANVASES), p=[one.share for one in CANVASES])]
     pairs = [
-        augment.augment(image, label, phase.size, rng, phase.strength)
+        augment.augment(image, label, phase.size, rng, phase.strength, canvas.zoom)
         for image, label in zip(images, labels, strict=True)
     ]
+    kept = camus.middle((phase.size, phase.size), (canvas.rows, canvas.columns))
+    pairs = [(image[kept], label[kept]) for image, label in pairs]
     x = torch.from_numpy(np.stack([image for image, _ in pairs])[:, None])
     y = torch.from_numpy(np.stack([label for _, label in pairs]).astype(np.int64))
     return x.contiguous(memory_format=torch.channels_last), y
@@ -200,11 +237,12 @@ def write(arguments: argparse.Namespace, model: UNet, valid: Scores, test: Score
     folder = EngineFolder(
         path=arguments.out,
         name="lv-apical",
-        version="2.0.0",
+        version="2.1.0",
         task="segmentation",
         licence="CC-BY-NC-SA-4.0",
         views=("A4C", "A2C"),
         size=SIZE,
+        multiple_of=STRIDE,
         labels=camus.LABELS,
         data="CAMUS A4C, 399 patients at ED and ES (Leclerc et al., IEEE TMI 38(9) 2019), and synthetic phantom frames",
         script="scripts/train/lv_apical.py",

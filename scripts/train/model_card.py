@@ -33,7 +33,8 @@ _SEGMENTATION = """# lv-apical {version}
 
 Outlines the LV cavity, the LV myocardium and the left atrium on apical four and two chamber frames. A U-Net of 3.2 M
 parameters on the features of EfficientNet-Lite0 (M. Tan and Q. Le, ICML 2019; R. Liu, 2020), which started from its
-ImageNet weights (Apache-2.0); input one grey frame, isotropic, letterboxed to {size} x {size}.
+ImageNet weights (Apache-2.0); input one grey frame, isotropic, its longer side {size}, letterboxed to multiples of
+{multiple_of}.
 
 ## Data
 
@@ -112,6 +113,7 @@ def segmentation_card(engine: Engine, valid: camus.LabelledFrames) -> str:
     return _SEGMENTATION.format(
         version=manifest.version,
         size=manifest.input.size,
+        multiple_of=manifest.input.shortest,
         camus=_CAMUS,
         valid_patients=int(metrics["camus_a4c_valid_patients"]),
         test_patients=int(metrics["camus_a2c_test_patients"]),

@@ -6,9 +6,11 @@ import torch
 from lite import FEATURE_CHANNELS, Decoder, LiteEncoder
 from torch import Tensor, nn
 
+STRIDE = 32  # of the coarsest features: sides are multiples of it
+
 
 class UNet(nn.Module):
-    """(N, 1, S, S) grey -> (N, labels, S, S) logits; S a multiple of 32."""
+    """(N, 1, H, W) grey -> (N, labels, H, W) logits; H and W multiples of STRIDE."""
 
     def __init__(self, labels: int) -> None:
         super().__init__()

@@ -46,17 +46,18 @@ def changes(size: int) -> dict[str, Change]:
 
 
 def dice_by_change(engine: Engine, frames: camus.LabelledFrames) -> dict[str, NDArray[np.float64]]:
-    """Return mean Dice of LV, myocardium and left atrium per change, on the engine's own grid."""
+    """Return mean Dice of LV, myocardium and left atrium per change, on the engine's own canvas."""
     size = engine.manifest.input.size
     return {name: _mean_dice(engine, frames, change, name in _GEOMETRY) for name, change in changes(size).items()}
 
 
 def _mean_dice(engine: Engine, frames: camus.LabelledFrames, change: Change, moves: bool) -> NDArray[np.float64]:
     rows = []
-    for image, labels in zip(frames.images, frames.labels, strict=True):
-        batch = change(image)[None, None].astype(np.float32) / 255
-        predicted = engine.run(batch)[0].argmax(axis=0)
-        truth = _per_label(labels, change) if moves else labels
+    step = engine.manifest.input.shortest
+    for image, labels, box in zip(frames.images, frames.labels, frames.boxes, strict=True):
+        shown = camus.middle(image.shape, (box.target.height, box.target.width), step)
+        predicted = engine.run(change(image)[None, None, *shown].astype(np.float32) / 255)[0].argmax(axis=0)
+        truth = (_per_label(labels, change) if moves else labels)[shown]
         rows.append([_dice(predicted == label, truth == label) for label in range(1, len(camus.LABELS))])
     return np.asarray(np.nanmean(rows, axis=0))
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from camus import LABELS, LabelledFrames
+from camus import LABELS, LabelledFrames, middle
+from network import STRIDE
 from numpy.typing import NDArray
 from torch import nn
 
@@ -55,22 +56,22 @@ def score(model: nn.Module, frames: LabelledFrames) -> Scores:
         return np.asarray(model(x).numpy())
 
     model.eval()
-    return _score(run, frames)
+    return _score(run, frames, STRIDE)
 
 
 def score_engine(engine: Engine, frames: LabelledFrames) -> Scores:
     """Return the Dice of every frame as the product's engine gives it."""
-    return _score(engine.run, frames)
+    return _score(engine.run, frames, engine.manifest.input.shortest)
 
 
-def _score(run: Callable[[Batch], Batch], frames: LabelledFrames) -> Scores:
+def _score(run: Callable[[Batch], Batch], frames: LabelledFrames, step: int) -> Scores:
     rows = []
-    for start in range(0, len(frames.images), 20):
-        logits = run(frames.images[start : start + 20, None].astype(np.float32) / 255)
-        for offset, frame_logits in enumerate(logits):
-            truth = frames.source_labels[start + offset]
-            predicted = frames.boxes[start + offset].labels(frame_logits, (truth.shape[0], truth.shape[1]))
-            rows.append([_dice(predicted == k, truth == k) for k in range(1, len(LABELS))])
+    for image, truth, box in zip(frames.images, frames.source_labels, frames.boxes, strict=True):
+        logits = np.zeros((len(LABELS), *image.shape), dtype=np.float32)
+        shown = middle(image.shape, (box.target.height, box.target.width), step)
+        logits[:, *shown] = run(image[None, None, *shown].astype(np.float32) / 255)[0]
+        predicted = box.labels(logits, (truth.shape[0], truth.shape[1]))
+        rows.append([_dice(predicted == k, truth == k) for k in range(1, len(LABELS))])
     return Scores(np.array(rows), frames.patients)
 
 

@@ -36,6 +36,7 @@ from echo_scp.trust import HIGHEST, LOWEST, Agreement, ask_again, expected_dice
 
 SOURCE_SIZE = 256
 BATCH = 16
+ROWS_PER_COLUMN = 3 / 4  # of most pictures
 FOREIGN_SHARE = 0.3  # of samples that show no apical heart, per sample that does
 GOOD, BAD = 0.90, 0.80  # Dice
 REFUSED_SHARE, DOUBTED_SHARE = 0.03, 0.10  # of good frames, most of them degraded, at the two thresholds
@@ -139,14 +140,17 @@ def _speckle(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _look_at(engine: Engine, samples: list[Sample]) -> tuple[Agreement, NDArray[np.float64]]:
-    batch = _normalised(np.stack([sample.picture for sample in samples]), engine.manifest.input)
+    tensor = engine.manifest.input
+    needed = round(ROWS_PER_COLUMN * tensor.size), tensor.size
+    shown = camus.middle((tensor.size, tensor.size), needed, tensor.shortest)
+    batch = _normalised(np.stack([sample.picture[shown] for sample in samples]), tensor)
     agreement, found = ask_again(engine, batch)
-    dice = [_dice(mask, sample.ventricle) for mask, sample in zip(found, samples, strict=True)]
+    dice = [_dice(mask, sample.ventricle[shown]) for mask, sample in zip(found, samples, strict=True)]
     return agreement, np.array(dice)
 
 
 def _normalised(pictures: NDArray[np.float32], tensor: InputTensor) -> NDArray[np.float32]:
-    """Return (N, C, S, S) as the network takes pictures (N, S, S) in 0..1."""
+    """Return (N, C, H, W) as the network takes pictures (N, H, W) in 0..1."""
     constants = zip(tensor.factors, tensor.offsets, strict=True)
     return np.stack([255 * pictures * factor + offset for factor, offset in constants], axis=1).astype(np.float32)
 

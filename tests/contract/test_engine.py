@@ -132,6 +132,21 @@ def test_a_batch_of_another_shape_is_refused(load, manifest):
         load(manifest).run(np.zeros((1, 1, 8, 8), dtype=np.float32))
 
 
+def test_a_canvas_that_is_no_square_is_answered_in_its_own_shape(load, manifest):
+    """Where the network takes such; what it says there is finite."""
+    step = manifest.input.multiple_of
+    if step is None:
+        with pytest.raises(EngineError, match="expected float32"):
+            load(manifest).run(make_batch(manifest, 2)[:, :, 32:])
+        return
+    canvas = make_batch(manifest, 2)[:, :, step:]
+
+    logits = load(manifest).run(canvas)
+
+    assert logits.shape == (2, manifest.output.channels, *canvas.shape[2:])
+    assert np.isfinite(logits).all()
+
+
 def test_a_closed_engine_does_not_run(load, manifest):
     """And closing twice is harmless."""
     engine = load(manifest)

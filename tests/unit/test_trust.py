@@ -72,6 +72,17 @@ def test_answers_that_follow_the_picture_are_believed():
     assert trust.notes == ()
 
 
+def test_a_canvas_need_not_be_a_square():
+    """Copies are turned about the middle of what the network sees."""
+    tensor = {"tensor": "frames", "size": SIZE, "mean": 0.0, "std": 1.0, "multiple_of": 8}
+    engine = make_engine(bright_is_ventricle(), input=tensor)
+
+    trust = trust_in(engine, make_frames()[:, 4:58])
+
+    assert {batch.shape[2:] for batch in engine.batches} == {(56, SIZE)}
+    assert trust.score > 0.95
+
+
 def test_answers_that_do_not_follow_the_picture_are_refused():
     """What stays on the left when the picture is mirrored was not seen in it."""
     trust = trust_in(make_engine(left_is_ventricle), make_frames())

@@ -111,7 +111,7 @@ class FakeCudaEngine:
         return self._tensors[name][0]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (-1, *self._tensors[name][1][1:])
+        return tuple(side if isinstance(side, int) else -1 for side in self._tensors[name][1])
 
     def create_execution_context(self, strategy: Any) -> FakeContext | None:
         managed = strategy if isinstance(strategy, str) else strategy.strategy
@@ -170,7 +170,10 @@ class FakeContext:
         return shape[0] <= self._engine.largest_batch
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return (self._shape[0], *self._engine.get_tensor_shape(name)[1:])
+        _, *answer = self._engine.get_tensor_shape(name)
+        if -1 in answer:  # the sides of a segmentation are those of its input
+            answer[1:] = self._shape[2:]
+        return (self._shape[0], *answer)
 
     def set_tensor_address(self, name: str, memory: Address) -> bool:
         self._addresses[name] = memory

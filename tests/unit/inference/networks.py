@@ -15,24 +15,30 @@ SIZE = 32
 IR_VERSION = 10
 
 
-def make_network(folder: Path, task: str = "segmentation") -> Manifest:
-    """Write `model.onnx` of a network with random weights, and return the manifest that fits."""
+def make_network(folder: Path, task: str = "segmentation", **tensor: int) -> Manifest:
+    """Write `model.onnx` of a network with random weights, and return the manifest that fits.
+
+    `tensor` goes into the manifest's table [input].
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    content = network_bytes(task)
+    content = network_bytes(task, free="multiple_of" in tensor)
     (folder / "model.onnx").write_bytes(content)
     artefact = {"file": "model.onnx", "sha256": hashlib.sha256(content).hexdigest()}
-    return make_manifest(task, SIZE, folder=folder, artefacts={"fp32": artefact})
+    table = {"tensor": "frames", "size": SIZE, "mean": 0.0, "std": 1.0, **tensor}
+    return make_manifest(task, SIZE, folder=folder, artefacts={"fp32": artefact}, input=table)
 
 
-def network_bytes(task: str = "segmentation") -> bytes:
-    """Return the ONNX model: frames (N, 1, S, S) -> logits."""
+def network_bytes(task: str = "segmentation", *, free: bool = False) -> bytes:
+    """Return the ONNX model: frames (N, 1, S, S) -> logits; `free`: rows and columns of a segmentation may be any."""
+    sides: list[str | int] = ["rows", "columns"] if free else [SIZE, SIZE]
     labels = len(SEGMENT_LABELS if task == "segmentation" else VIEW_LABELS)
-    nodes, weights, shape = _segmentation(labels) if task == "segmentation" else _view(labels)
+    nodes, weights = _segmentation(labels) if task == "segmentation" else _view(labels)
+    answer = [labels, *sides] if task == "segmentation" else [labels]
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", *shape])],
+        [helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["batch", 1, *sides])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", *answer])],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=IR_VERSION)
@@ -65,7 +71,7 @@ def _segmentation(labels: int):
         numpy_helper.from_array(np.float32(0), "zero"),
         numpy_helper.from_array(np.float32(6), "six"),
     ]
-    return nodes, weights, [labels, SIZE, SIZE]
+    return nodes, weights
 
 
 def _view(labels: int):
@@ -76,7 +82,7 @@ def _view(labels: int):
         helper.make_node("Gemm", ["mean", "w1", "b1"], ["logits"], transB=1),
     ]
     axes = numpy_helper.from_array(np.array([2, 3], np.int64), "axes")
-    return nodes, [*_weights(0, (4, 1, 3, 3)), *_weights(1, (labels, 4)), axes], [labels]
+    return nodes, [*_weights(0, (4, 1, 3, 3)), *_weights(1, (labels, 4)), axes]
 
 
 def _weights(number: int, shape: tuple[int, ...]):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from echo_scp.inference.enlarge import most_likely
 
 
-def slow(logits, columns, rows):
-    """Enlarge all channels in one go, then let numpy choose."""
+def enlarge(logits, columns, rows):
+    """Enlarge all channels (K, H, W) in one go; return (rows, columns, K)."""
     last = np.ascontiguousarray(logits.transpose(1, 2, 0))
-    return cv2.resize(last, (columns, rows), interpolation=cv2.INTER_LINEAR).reshape(rows, columns, -1).argmax(axis=-1)
+    return cv2.resize(last, (columns, rows), interpolation=cv2.INTER_LINEAR).reshape(rows, columns, -1)
 
 
 @given(
@@ -22,7 +22,7 @@ def slow(logits, columns, rows):
 )
 @settings(max_examples=60, deadline=None)
 def test_the_labels_are_those_of_argmax(channels, height, width, columns, rows, seed):
-    """For any network, picture and content, larger or smaller."""
+    """For any network, picture and content, larger or smaller; what rounding makes equal may go either way."""
     rng = np.random.default_rng(abs(seed))
     small = rng.standard_normal((channels, max(2, height // 8), max(2, width // 8))).astype(np.float32)
     logits = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC) for plane in small])
@@ -31,7 +31,9 @@ def test_the_labels_are_those_of_argmax(channels, height, width, columns, rows, 
 
     assert labels.shape == (rows, columns)
     assert labels.dtype == np.uint8
-    assert np.count_nonzero(labels != slow(logits, columns, rows)) <= 1e-4 * labels.size
+    enlarged = enlarge(logits, columns, rows)
+    chosen = np.take_along_axis(enlarged, labels[..., None].astype(np.intp), axis=-1)[..., 0]
+    assert (enlarged.max(axis=-1) - chosen).max() <= 1e-5
 
 
 def test_of_equal_channels_the_first_counts():

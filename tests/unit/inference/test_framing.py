@@ -59,6 +59,28 @@ def test_the_longer_side_in_millimetres_fills_the_square(height, width, row_mm, 
 @given(
     height=st.integers(20, 300),
     width=st.integers(20, 300),
+    row_mm=st.floats(0.1, 1.0),
+    step=st.sampled_from([8, 16, 32]),
+)
+def test_a_network_of_many_sizes_is_spared_the_black(height, width, row_mm, step):
+    """Its canvas is the square's middle; what is left out was black, and less than one step more would be needed."""
+    frame = noise(1, height, width) | 1
+    region = Region(0, 0, width, height, PixelSpacing(row_mm, 0.4))
+    square, canvas = fit(region).batch(frame), fit(region, multiple_of=step).batch(frame)
+
+    cut = [(64 - side) // 2 for side in canvas.shape[2:]]
+    middle = square[..., cut[0] : 64 - cut[0], cut[1] : 64 - cut[1]]
+    assert np.array_equal(canvas, middle)
+    assert np.count_nonzero(canvas) == np.count_nonzero(square)
+    target = fit(region).target
+    assert [side % step for side in canvas.shape[2:]] == [0, 0]
+    assert canvas.shape[2] - target.height < step
+    assert canvas.shape[3] - target.width < step
+
+
+@given(
+    height=st.integers(20, 300),
+    width=st.integers(20, 300),
     row_mm=st.floats(0.2, 0.5),
     column_mm=st.floats(0.2, 0.5),
     border=st.floats(0.0, 0.3),
@@ -87,9 +109,9 @@ def test_a_stretched_region_fills_the_whole_square():
     """Nothing is padded, nothing is cut."""
     frame = np.full((100, 200), 200, dtype=np.uint8)
 
-    squares = fit(Region(10, 10, 190, 40, None), fit="stretch").squares(frame[None])
+    fitted = fit(Region(10, 10, 190, 40, None), fit="stretch").fitted(frame[None])
 
-    assert (squares == 200).all()
+    assert (fitted == 200).all()
 
 
 def test_a_network_of_whole_pictures_sees_beyond_the_region():
@@ -97,9 +119,9 @@ def test_a_network_of_whole_pictures_sees_beyond_the_region():
     frame = noise(1, 80, 120)
     tensor = TENSOR.model_copy(update={"area": "picture", "fit": "stretch"})
 
-    squares = framing(Region(50, 30, 60, 40, None), tensor, frame.shape).squares(frame)
+    fitted = framing(Region(50, 30, 60, 40, None), tensor, frame.shape).fitted(frame)
 
-    assert np.array_equal(squares[0], cv2.resize(frame[0], (64, 64), interpolation=cv2.INTER_AREA))
+    assert np.array_equal(fitted[0], cv2.resize(frame[0], (64, 64), interpolation=cv2.INTER_AREA))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +137,9 @@ def test_the_resampler_is_the_one_that_the_manifest_names(interpolation, side, e
     """It is a part of the network; only averaging changes when there is nothing to average."""
     frame = noise(1, side, side)
 
-    squares = fit(Region(0, 0, side, side, None), interpolation=interpolation).squares(frame)
+    fitted = fit(Region(0, 0, side, side, None), interpolation=interpolation).fitted(frame)
 
-    assert np.array_equal(squares[0], cv2.resize(frame[0], (64, 64), interpolation=expected))
+    assert np.array_equal(fitted[0], cv2.resize(frame[0], (64, 64), interpolation=expected))
 
 
 def test_a_circle_in_millimetres_is_a_circle_for_the_network():
@@ -131,11 +153,13 @@ def test_a_circle_in_millimetres_is_a_circle_for_the_network():
     assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
 
 
-@pytest.mark.parametrize("fitted", ["letterbox", "stretch", "crop"])
-def test_labels_come_back_to_the_pixels_that_they_were_drawn_on(fitted):
+@pytest.mark.parametrize(
+    "how", [{"fit": "letterbox"}, {"multiple_of": 32}, {"fit": "stretch"}, {"fit": "crop"}], ids=str
+)
+def test_labels_come_back_to_the_pixels_that_they_were_drawn_on(how):
     """A disk in an off-centre region of an anisotropic picture returns with Dice over 0.98, however it was fitted."""
     truth = disk(150, 260)
-    box = fit(Region(60, 20, 240, 140, PixelSpacing(0.4, 0.3)), size=128, fit=fitted)
+    box = fit(Region(60, 20, 240, 140, PixelSpacing(0.4, 0.3)), size=128, **how)
     drawn = box.batch((truth * 255)[None])[0, 0]
 
     labels = box.labels(np.stack([1 - drawn, drawn]), (150, 260))

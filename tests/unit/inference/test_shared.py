@@ -41,24 +41,28 @@ class Gate:
         return self._run(batch)
 
 
-def ask_together(engine, sizes, batch_frames):
-    """Ask from a thread per size, all of them while the first one runs; return the answers or errors."""
-    gate = Gate(engine, len(sizes) - 1)
-    shared = gate.shared = SharedEngine(engine, batch_frames)
+def make_requests(sizes):
+    """Return batches of these sizes whose frames are numbered throughout."""
     ends = np.cumsum(sizes)
-    requests = [numbered(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-    with ThreadPoolExecutor(len(sizes)) as pool:
+    return [numbered(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+
+
+def ask_together(engine, requests, batch_frames):
+    """Ask from a thread per request, all of them while the first one runs; return the answers or errors."""
+    gate = Gate(engine, len(requests) - 1)
+    shared = gate.shared = SharedEngine(engine, batch_frames)
+    with ThreadPoolExecutor(len(requests)) as pool:
         futures = [pool.submit(shared.run, request) for request in requests]
-    return requests, [future.exception() or future.result() for future in futures]
+    return [future.exception() or future.result() for future in futures]
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=8), st.integers(1, 20))
 @settings(max_examples=30, deadline=None)
 def test_everybody_gets_the_answer_to_his_own_frames(sizes, batch_frames):
     """However requests are put together; no call is larger than configured unless a single request is."""
-    engine = make_engine()
+    engine, requests = make_engine(), make_requests(sizes)
 
-    requests, answers = ask_together(engine, sizes, batch_frames)
+    answers = ask_together(engine, requests, batch_frames)
 
     assert all(np.array_equal(answer, request * 2) for request, answer in zip(requests, answers, strict=True))
     assert all(len(batch) <= max(batch_frames, *sizes) for batch in engine.batches)
@@ -69,9 +73,20 @@ def test_what_waits_runs_together():
     """While one clip's frames run, those of others gather."""
     engine = make_engine()
 
-    ask_together(engine, [4, 2, 2, 2, 2], 6)
+    ask_together(engine, make_requests([4, 2, 2, 2, 2]), 6)
 
     assert [len(batch) for batch in engine.batches] == [4, 6, 2]
+
+
+def test_pictures_of_other_shapes_wait_for_their_own_turn():
+    """They cannot be stacked; nobody's place in the queue changes."""
+    engine = make_engine()
+    wide, tall = (np.ones((2, 1, *sides), dtype=np.float32) for sides in ((1, 2), (2, 1)))
+
+    answers = ask_together(engine, [wide, wide, wide, tall, tall, wide], 100)
+
+    assert [answer.shape[2:] for answer in answers] == [(1, 2), (1, 2), (1, 2), (2, 1), (2, 1), (1, 2)]
+    assert sum(map(len, engine.batches)) == 12
 
 
 def test_only_who_is_to_blame_gets_the_error():
@@ -82,7 +97,8 @@ def test_only_who_is_to_blame_gets_the_error():
             raise EngineError("seven")
         return batch * 2
 
-    requests, answers = ask_together(make_engine(refuse_seven), [2, 2, 2, 3, 2], 100)
+    requests = make_requests([2, 2, 2, 3, 2])
+    answers = ask_together(make_engine(refuse_seven), requests, 100)
 
     assert isinstance(answers[3], EngineError)
     kept = [index for index in range(5) if index != 3]

@@ -49,6 +49,17 @@ def test_answers_are_those_of_the_network(machine, config, manifest):
     assert np.allclose(logits, OnnxRuntimeEngine(manifest).run(frames), atol=1e-5)
 
 
+def test_a_canvas_that_is_no_square_is_framed_with_black(machine, config, tmp_path):
+    """One plan serves every clip: its answer is what the network says of the canvas amid black."""
+    manifest = make_network(tmp_path / "free", multiple_of=8, mean=0.5)
+    frames = make_frames(manifest, 5)[:, :, 8:24]
+    framed = np.pad(frames, [(0, 0), (0, 0), (8, 8), (0, 0)], constant_values=-0.5)
+
+    logits = tensorrt.open_tensorrt(manifest, "fp32", config).run(frames)
+
+    assert np.allclose(logits, OnnxRuntimeEngine(manifest).run(framed)[:, :, 8:24], atol=1e-5)
+
+
 def test_a_plan_is_built_once(machine, config, manifest):
     """The second start finds it."""
     tensorrt.open_tensorrt(manifest, "fp32", config).close()

@@ -36,6 +36,32 @@ def test_what_does_not_fit_is_named(inputs, outputs, field):
     assert caught.value.field == field
 
 
+def many_sizes():
+    tensor = {"tensor": "frames", "size": 32, "mean": 0.0, "std": 1.0, "multiple_of": 8}
+    return make_manifest("segmentation", input=tensor)
+
+
+def test_a_network_said_to_take_many_sizes_must_take_them():
+    """An artefact of one size would fail at the first clip that is no square."""
+    with pytest.raises(ManifestError, match="takes 32 x 32 alone") as caught:
+        check_tensors(many_sizes(), *FITTING)
+
+    assert caught.value.field == "input.multiple_of"
+
+
+def test_a_network_of_many_sizes_takes_multiples_up_to_its_longest_side():
+    """Down to one step, in either direction."""
+    for rows, columns in ((8, 32), (32, 8), (24, 16), (32, 32)):
+        check_batch(many_sizes(), np.zeros((1, 1, rows, columns), np.float32))
+
+
+@pytest.mark.parametrize("sides", [(12, 32), (40, 32), (0, 32), (32,)])
+def test_other_sizes_are_refused_with_those_that_are_not(sides):
+    """The message says both."""
+    with pytest.raises(EngineError, match=r"\(N, 1, 32, 32\) or sides of fewer multiples of 8"):
+        check_batch(many_sizes(), np.zeros((1, 1, *sides), np.float32))
+
+
 @pytest.mark.parametrize(
     "batch",
     [
