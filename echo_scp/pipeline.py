@@ -36,6 +36,7 @@ from echo_scp.measure import (
     measure_study,
     note_child,
     refuse_other_views,
+    several_patients,
     stands_on_head,
     upended,
     upended_outlines,
@@ -136,7 +137,11 @@ class Pipeline:
         or was exchanged meanwhile: nothing is reported under an engine that did not run.
         """
         begun = self._begin(request)
-        run = partial(self._run, begun, request.now, publish)
+        patients = several_patients(request.instances)
+        if patients:
+            run = partial(_refused, reason=Reason.SEVERAL_PATIENTS, detail=patients)
+        else:
+            run = partial(self._run, begun, request.now, publish)
         done = []
         for clip in each_in_order(run, [clip.instance for clip in begun.clips], _THREADS, "clip"):
             done.append(clip)

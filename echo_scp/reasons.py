@@ -38,6 +38,7 @@ class Reason(StrEnum):
     UNSTABLE_SEGMENTATION = "unstable_segmentation"
     NO_BEAT = "no_beat"
     NO_ELIGIBLE_CLIP = "no_eligible_clip"
+    SEVERAL_PATIENTS = "several_patients"
     FILE_LOST = "file_lost"
     INTERNAL_ERROR = "internal_error"
 

@@ -5,6 +5,7 @@ from echo_scp.measure.anatomy import refuse_other_views
 from echo_scp.measure.body import find_body
 from echo_scp.measure.clip import doubted, measure_clip
 from echo_scp.measure.orientation import stands_on_head, upended, upended_outlines
+from echo_scp.measure.patient import several_patients
 from echo_scp.measure.study import measure_study
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "measure_study",
     "note_child",
     "refuse_other_views",
+    "several_patients",
     "stands_on_head",
     "upended",
     "upended_outlines",

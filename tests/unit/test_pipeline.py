@@ -128,6 +128,21 @@ def test_a_lost_file_is_told(instances):
     assert b"its file is gone from the store" in report
 
 
+def test_two_patients_get_no_number_together(instances):
+    """A wrong name on one clip, or a study of two: nothing is measured, and no object but the reports is made."""
+    other = deepcopy(instances[1].header)
+    other.PatientID = "SOMEBODY-ELSE"
+
+    analysed, files = analyse([instances[0], replace(instances[1], header=other)])
+
+    assert {clip.not_assessed.reason for clip in analysed.analysis.clips} == {Reason.SEVERAL_PATIENTS}
+    assert analysed.analysis.result.detail == "no clip could be measured: 2 x several_patients"
+    assert not any(name.startswith(("SEG-", "CINE-")) for name in files)
+    (report,) = (content for name, content in files.items() if name.startswith("SR-"))
+    assert b"have 2 values of Patient ID" in report
+    assert b"SOMEBODY-ELSE" not in report
+
+
 def test_kinds_that_are_asked_for_are_made(instances):
     """The simplified echo report, when there is a number to put into it."""
     measured = analyse(instances, objects=["SR_SIMPLIFIED"])[0]

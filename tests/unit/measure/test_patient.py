@@ -1,0 +1,54 @@
+"""Clips of two patients must never share one result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+
+from echo_scp.measure.patient import several_patients
+from echo_scp.model import Instance
+
+
+def make_instance(patient_id: str | None = None, issuer: str | None = None) -> Instance:
+    header = Dataset()
+    if patient_id is not None:
+        header.PatientID = patient_id
+    if issuer is not None:
+        header.IssuerOfPatientID = issuer
+    return Instance(header, Path())
+
+
+@pytest.mark.parametrize(
+    "patients",
+    [
+        [("1",), ("1",)],
+        [("1",), ("",)],
+        [("1",), (None,)],
+        [("1",), ("1 ",)],
+        [("1", "A"), ("1", None)],
+        [("",), (None,)],
+        [],
+    ],
+    ids=str,
+)
+def test_nobody_is_contradicted_by_silence(patients):
+    """A machine that left the element out, or padded it, names no other patient."""
+    assert several_patients(make_instance(*patient) for patient in patients) == ""
+
+
+@pytest.mark.parametrize(
+    ("patients", "element"),
+    [
+        ([("1",), ("2",)], "Patient ID"),
+        ([("1",), ("",), ("1",), ("2",)], "Patient ID"),
+        ([("1", "A"), ("1", "B")], "Issuer of Patient ID"),
+    ],
+    ids=str,
+)
+def test_two_patients_are_told_without_their_names(patients, element):
+    """The same number of two hospitals is not the same patient; the log may be read by anybody."""
+    told = several_patients(make_instance(*patient) for patient in patients)
+
+    assert told.startswith("the instances of the study have 2 values of " + element)
