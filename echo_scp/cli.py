@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 
 from echo_scp import __version__
 from echo_scp.commands.configuration import explain
+from echo_scp.commands.conflicts import conflicts_app
 from echo_scp.commands.conformance import conformance
 from echo_scp.commands.deliveries import deliveries_app
 from echo_scp.commands.doctor import doctor
@@ -39,6 +40,7 @@ config_app.command("explain")(explain)
 for _command in (doctor, conformance, status, studies, study, retry, reanalyse):
     app.command()(_command)
 app.add_typer(deliveries_app, name="deliveries")
+app.add_typer(conflicts_app, name="conflicts")
 app.add_typer(users_app, name="users")
 
 

@@ -75,6 +75,7 @@ class Summary:
     deliveries: dict[str, int]
     jobs: dict[str, int]
     quarantined_files: int
+    conflicts: int
 
 
 def list_studies(database: Database, limit: int, state: str | None = None) -> tuple[StudyRow, ...]:
@@ -111,6 +112,7 @@ def summarise(database: Database) -> Summary:
             deliveries=_counts(transaction, "deliveries_by_state"),
             jobs=_counts(transaction, "jobs_by_queue"),
             quarantined_files=_only(transaction.row("quarantined_count")),
+            conflicts=_only(transaction.row("conflict_count")),
         )
 
 

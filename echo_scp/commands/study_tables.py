@@ -26,6 +26,8 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     yield f"deliveries:  {_counts(summary.deliveries)}"
     yield f"jobs:        {_counts(summary.jobs)}"
     yield f"quarantined: {summary.quarantined_files}"
+    hint = "; see: echo-scp conflicts list" if summary.conflicts else ""
+    yield f"conflicts:   {summary.conflicts}{hint}"
 
 
 def study_table(rows: Sequence[StudyRow]) -> Table:

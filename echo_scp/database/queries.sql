@@ -33,6 +33,28 @@ INSERT INTO instance (
     %(dataset_sha256)s, %(byte_count)s, %(path)s, %(calling_ae_title)s, %(received_at)s, %(conflicting)s
 );
 
+-- name: conflicting_versions
+-- Of every instance that waits for an operator: the version that is analysed first, then the others as they came.
+SELECT sop_instance_uid, study_instance_uid, path, calling_ae_title, received_at FROM instance
+WHERE NOT settled AND sop_instance_uid IN (SELECT sop_instance_uid FROM instance WHERE conflicting AND NOT settled)
+ORDER BY min(id) OVER (PARTITION BY sop_instance_uid), conflicting, id;
+
+-- name: conflict_count
+SELECT count(DISTINCT sop_instance_uid) FROM instance WHERE conflicting AND NOT settled;
+
+-- name: newest_conflict
+SELECT max(id) FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s AND conflicting AND NOT settled;
+
+-- name: supersede_instance
+UPDATE instance SET conflicting = true
+WHERE sop_instance_uid = %(sop_instance_uid)s AND NOT conflicting RETURNING study_instance_uid;
+
+-- name: instate_version
+UPDATE instance SET conflicting = false WHERE id = %(id)s RETURNING study_instance_uid;
+
+-- name: settle_conflict
+UPDATE instance SET settled = true WHERE sop_instance_uid = %(sop_instance_uid)s AND conflicting AND NOT settled;
+
 -- name: study_received
 UPDATE study SET
     state = 'receiving',
@@ -412,7 +434,9 @@ WHERE s.state = 'reported'
     AND s.last_received_at < now() - make_interval(secs => %(minimum_age_s)s)
     AND s.quiet_since < now() - make_interval(secs => %(minimum_age_s)s)
     AND EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid)
-    AND NOT EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid AND i.conflicting)
+    AND NOT EXISTS (
+        SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid AND i.conflicting AND NOT i.settled
+    )
     AND EXISTS (
         SELECT FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id
         WHERE r.study_instance_uid = s.study_instance_uid AND d.state IN ('delivered', 'committed')
@@ -436,7 +460,7 @@ SELECT path FROM instance WHERE study_instance_uid = %(study_instance_uid)s;
 
 -- name: forget_study_files
 WITH forgotten AS (
-    DELETE FROM instance WHERE study_instance_uid = %(study_instance_uid)s AND NOT conflicting
+    DELETE FROM instance WHERE study_instance_uid = %(study_instance_uid)s AND (settled OR NOT conflicting)
     RETURNING path, sop_instance_uid
 ), objects AS (
     SELECT o.path, o.sop_instance_uid FROM result_object o JOIN run r ON r.id = o.run_id

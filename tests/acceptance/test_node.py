@@ -55,8 +55,8 @@ def test_the_stored_bytes_are_the_bytes_that_were_sent(node, make_study):
     assert {dataset_digest(Path(path)) for (path,) in stored} == {dataset_digest(path) for path in study.files}
 
 
-def test_repeated_bytes_change_nothing_and_different_bytes_are_kept_and_flagged(node, pacs, make_study):
-    """A second copy is no new instance; other bytes under the same UID are stored beside it and not analysed."""
+def test_repeated_bytes_change_nothing_and_different_bytes_wait_for_a_person(node, pacs, make_study, command):
+    """A second copy is no new instance; other bytes under the same UID are stored beside it, analysed when told so."""
     study = make_study(0)
     (path,) = study.files
     node.start()
@@ -73,6 +73,17 @@ def test_repeated_bytes_change_nothing_and_different_bytes_are_kept_and_flagged(
     assert len(node.events("instance.repeated")) == 1
     assert node.rows("SELECT conflicting FROM instance ORDER BY id") == [(False,), (True,)]
     assert node.rows("SELECT count(*) FROM run") == [(1,)]
+
+    config = ("--config", node.folder / "node.toml")
+    listed = command("conflicts", "list", *config).stdout
+    taken = command("conflicts", "take", study.study_instance_uid, *config)
+    wait_for(lambda: kinds(pacs.objects(study.study_instance_uid))["SR"] == 2)
+
+    assert "differs in PatientComments" in listed
+    assert "changed" not in listed
+    assert taken.returncode == 0, taken.stderr
+    assert command("conflicts", "list", *config).stdout == "no conflict\n"
+    assert node.rows("SELECT conflicting, settled FROM instance ORDER BY id") == [(True, True), (False, False)]
     assert all(Path(path).exists() for (path,) in node.rows("SELECT path FROM instance"))
 
 

@@ -157,6 +157,18 @@ def test_a_study_that_is_young_unfinished_or_odd_stays(database, tmp_path, chang
     assert stored.exists()
 
 
+def test_a_version_that_an_operator_has_decided_about_goes_with_its_study(database, tmp_path):
+    """It holds nothing up any more."""
+    site = Site(database, tmp_path)
+    stored = site.receive("1.2.12")
+    site.report("1.2.12", "delivered")
+    site.execute("UPDATE instance SET conflicting = true, settled = true")
+
+    site.purge()
+
+    assert not stored.exists()
+
+
 def test_the_oldest_go_first_and_only_down_to_the_low_watermark(database, tmp_path):
     """Below the high one nothing happens."""
     site = Site(database, tmp_path)

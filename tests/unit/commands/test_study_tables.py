@@ -65,7 +65,7 @@ def test_a_study_in_full_names_clips_engines_and_the_last_answer_of_a_destinatio
 
 def test_a_summary_says_none_where_there_is_nothing():
     """An empty node is not an empty answer."""
-    text = shown(*summary_lines(Summary({"reported": 3}, {}, {}, 0)))
+    text = shown(*summary_lines(Summary({"reported": 3}, {}, {}, 0, 0)))
 
     assert "3 reported" in text
     assert "none" in text
