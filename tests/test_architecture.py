@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"kept", "schedule", "completeness"}),
     frozenset({"procedure_step"}),
-    frozenset({"pipeline", "imports", "outbox", "inquiry"}),
+    frozenset({"pipeline", "imports", "outbox", "inquiry", "conflicts"}),
     frozenset({"receive", "jobs", "index", "clerk", "folder", "web", "retention"}),
     frozenset({"worker", "evaluate"}),
     frozenset({"node"}),
