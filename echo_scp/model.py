@@ -121,7 +121,8 @@ class Clip:
     """A decoded, eligible multi-frame instance.
 
     `frames` (T, H, W) is the whole picture in luminance. `frame_times_ms` (T,) starts at 0 and increases.
-    `heart_rate_bpm` and `r_wave_times_ms` are the machine's; None and () when it sent none.
+    `heart_rate_bpm` and `r_wave_times_ms` are the machine's; None and () when it sent none. `stage` tells a stage of a
+    stress protocol, "" at rest.
     """
 
     instance: Instance
@@ -131,6 +132,7 @@ class Clip:
     heart_rate_bpm: float | None = None
     r_wave_times_ms: tuple[float, ...] = ()
     notes: tuple[Note, ...] = ()
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

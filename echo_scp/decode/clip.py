@@ -11,6 +11,7 @@ from echo_scp.decode.pixels import read_pixels
 from echo_scp.decode.regions import is_placed_by_header, place_region
 from echo_scp.decode.sector import motion_samples
 from echo_scp.decode.spread import spread
+from echo_scp.decode.stage import stage_of
 from echo_scp.decode.timing import Timing, read_timing
 from echo_scp.errors import InstanceError
 from echo_scp.model import Clip, Instance, Reason, Region
@@ -50,6 +51,7 @@ def open_cine(instance: Instance, config: AnalysisConfig, preview_frames: int) -
         heart_rate_bpm=timing.heart_rate_bpm,
         r_wave_times_ms=timing.r_wave_times_ms,
         notes=(*region_notes, *timing.notes, *pixels.notes),
+        stage=stage_of(header),
     )
     return Cine(preview, timing)
 

@@ -17,6 +17,7 @@ from pydicom.uid import UID, EnhancedUSVolumeStorage, MPEGTransferSyntaxes
 from echo_scp.config import AnalysisConfig
 from echo_scp.decode import tags
 from echo_scp.decode.regions import COLOUR_FLOW, M_MODE, SPECTRAL, TWO_D, listed_regions, tissue_regions
+from echo_scp.decode.stage import stage_of
 from echo_scp.errors import InstanceError
 from echo_scp.model import Reason
 
@@ -25,11 +26,6 @@ _MODALITIES = {"US", "EC", "OT", "SC"}  # EC: echocardiography, retired; OT and 
 # Bits of Image Type value 4 (PS3.3 C.8.5.6.1.1).
 _M_MODE_BITS, _SPECTRAL_BITS, _COLOUR_BITS = 0x0022, 0x000C, 0x0110
 _NO_AGENT = {"NONE", "NO", "N", "NA", "N/A", "NIL", "0"}
-_REST = re.compile(r"\b(REST|RESTING|BASE|BASELINE)\b")
-_STRESS = re.compile(
-    r"STRESS|EXERCISE|DOBUT|ADENOSIN|DIPYRIDAMOL|TREADMILL|BICYCLE|\bBIKE\b|\bWATTS?\b|\bDOSE\b|\bPEAK\b"
-    r"|\bI?POST\b|\bIM+POST\b|RECOVERY|MCG"
-)
 
 Check = Callable[[Dataset, AnalysisConfig], str | None]
 
@@ -149,15 +145,7 @@ def _contrast(ds: Dataset, config: AnalysisConfig) -> str | None:
 
 def _stress(ds: Dataset, config: AnalysisConfig) -> str | None:
     """Refuse the stages of a stress protocol, except the one that says it is the rest."""
-    stage = " ".join(tags.words(ds, "StageName"))
-    if config.stress or _REST.search(stage):
-        return None
-    if _STRESS.search(stage):
-        return tags.told(ds, "StageName")
-    for keyword in ("NumberOfStages", "StageNumber"):
-        if (tags.number(ds, keyword) or 0) > 1:
-            return tags.told(ds, keyword)
-    return tags.told(ds, "ImageType") if any("STRESS" in word for word in tags.words(ds, "ImageType")) else None
+    return None if config.stress else stage_of(ds) or None
 
 
 def _pixel_format(ds: Dataset, config: AnalysisConfig) -> str | None:

@@ -41,6 +41,11 @@ class Candidate:
         return float(np.mean(known)) if known else None
 
     @property
+    def stage(self) -> str:
+        """What tells the stage of a stress protocol; "" at rest."""
+        return "" if self.analysis.clip is None else self.analysis.clip.stage
+
+    @property
     def label(self) -> str:
         """How a reader finds it: 'instance 3'."""
         number = str(self.analysis.instance.header.get("InstanceNumber") or "").strip()
@@ -116,6 +121,13 @@ def candidates(clips: Iterable[ClipAnalysis]) -> tuple[Candidate, ...]:
         for clip in clips
         if clip.measurement is not None and clip.view is not None and clip.view.view in PREFERRED_VIEWS
     )
+
+
+def of_one_stage(found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the clips at rest, else those of the stage that comes first: two stages are two hearts to a number."""
+    stages = [clip.stage for clip in found]
+    chosen = "" if "" in stages else next(iter(stages), "")
+    return tuple(clip for clip in found if clip.stage == chosen)
 
 
 def choose(found: Sequence[Candidate], config: MeasureConfig) -> Choice:

@@ -10,7 +10,7 @@ import numpy as np
 
 from echo_scp.config import MeasureConfig
 from echo_scp.measure.biplane import atrial_volume_ml, biplane_interval, biplane_volumes
-from echo_scp.measure.choice import PREFERRED_VIEWS, Candidate, Pair, candidates, choose, of_view
+from echo_scp.measure.choice import PREFERRED_VIEWS, Candidate, Pair, candidates, choose, of_one_stage, of_view
 from echo_scp.measure.interval import around, beat_variance, outline_variance
 from echo_scp.measure.published import published_headline
 from echo_scp.measure.regressed import Regressed, regressed_ef
@@ -40,12 +40,13 @@ def measure_study(
     result, and is the result only when the configuration asks for EchoNet-Dynamic's way.
     """
     config = config or MeasureConfig()
-    found = candidates(clips)
-    if not found:
+    measured = candidates(clips)
+    if not measured:
         return NotAssessed(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {_sum_up(clips)}")
+    found = of_one_stage(measured)
     choice = choose(found, config)
     result = (_from_one_plane if choice.pair is None else _from_two_planes)(choice.clips, config)
-    result = replace(result, choice=choice.because)
+    result = replace(result, choice=f"{choice.because}{_stages(found, measured)}")
     beside = regressed_ef(choice.clips) or regressed_ef(found)
     notes = (*_disagreement(result.ef_percent, beside, config), *_foreshortening(choice.closest, config))
     headline = result if config.aggregation == "beats" else published_headline(found, config)
@@ -177,6 +178,16 @@ def _foreshortening(closest: Pair | None, config: MeasureConfig) -> Iterator[Not
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def _stages(found: Sequence[Candidate], measured: Sequence[Candidate]) -> str:
+    """Say which stage of a stress protocol the result is of, where there is more to it than the rest."""
+    stage = found[0].stage
+    others = len(measured) - len(found)
+    told = [f"of the stage whose {stage}"] if stage else []
+    if others:
+        told.append(f"{others} measured clip{'s' if others > 1 else ''} of other stages stand by themselves")
+    return f" Stress protocol: {'; '.join(told)}." if told else ""
 
 
 def _sum_up(clips: Sequence[ClipAnalysis]) -> str:

@@ -77,8 +77,8 @@ PHASES = (
     Phase("settle", SIZE, 12, 1e-3, 0.4, 0.99, 0.12),
     Phase("polish", SIZE, 8, 5e-4, 0.15, 0.99, 0.12),
     Phase("balance", SIZE, 4, 5e-4, 0.15, 0.98, 0.4),
-    Phase("trim", SIZE, 36, 1e-3, 0.6, 0.995, 0.15, trims=True),
-    Phase("finish", SIZE, 12, 4e-4, 0.15, 0.99, 0.3, trims=True),
+    Phase("trim", SIZE, 18, 1e-3, 0.6, 0.995, 0.15, trims=True),
+    Phase("finish", SIZE, 14, 6e-4, 0.3, 0.99, 0.2, trims=True),
 )
 
 

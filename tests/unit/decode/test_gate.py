@@ -24,6 +24,7 @@ from pydicom.uid import (
 
 from echo_scp.config import AnalysisConfig
 from echo_scp.decode.gate import refuse_by_header
+from echo_scp.decode.stage import stage_of
 from echo_scp.errors import InstanceError
 from echo_scp.model import Reason
 from tests.unit.decode.builders import CONFIG, make_header, make_region, refusal
@@ -192,6 +193,26 @@ def test_rest_and_no_contrast_are_eligible(changes: dict[str, Any]) -> None:
 def test_stress_stages_are_eligible_where_configured() -> None:
     """analysis.stress lets them in."""
     accept(AnalysisConfig(stress=True), StageName="Peak", NumberOfStages=4, StageNumber=3)
+
+
+@pytest.mark.parametrize(
+    ("elements", "stage"),
+    [
+        ({}, ""),
+        ({"StageName": "REST", "StageNumber": 1, "NumberOfStages": 4}, ""),
+        ({"StageName": "Peak", "StageNumber": 3, "NumberOfStages": 4}, "Stage Name (0008,2120) is Peak"),
+        ({"StageName": "III", "StageNumber": 3, "NumberOfStages": 4}, "Stage Number (0008,2122) is 3"),
+        ({"StageNumber": 1, "NumberOfStages": 4}, "Number of Stages (0008,2124) is 4"),
+    ],
+    ids=str,
+)
+def test_a_stage_is_told_by_its_name_else_its_number(elements: dict[str, Any], stage: str) -> None:
+    """What tells one stage from the next also keeps their clips apart."""
+    header = Dataset()
+    for keyword, value in elements.items():
+        setattr(header, keyword, value)
+
+    assert stage_of(header) == stage
 
 
 def test_a_clip_that_would_not_fit_into_memory_is_refused() -> None:

@@ -14,10 +14,12 @@ from echo_scp.measure import measure_study
 from echo_scp.model import (
     Atrium,
     BodySize,
+    Clip,
     Flag,
     NotAssessed,
     Note,
     Reason,
+    Region,
     Reproduction,
     StudyMeasurement,
     View,
@@ -227,6 +229,46 @@ def test_irregular_rhythm_takes_the_beats_of_further_clips():
     assert (result.beat_count, flags(result)) == (5, {Flag.IRREGULAR_RHYTHM})
     assert "with the beats of instance 3 (A4C, quality 0.90), instance 4 (A2C, quality 0.80)" in result.choice
     assert "1 other measured clip not used" in result.choice
+
+
+PEAK = "Stage Name (0008,2120) is Peak"
+
+
+def at_stage(stage, analysis):
+    clip = Clip(analysis.instance, np.zeros((0, 1, 1), np.uint8), np.zeros(0), Region(0, 0, 1, 1, None), stage=stage)
+    return replace(analysis, clip=clip)
+
+
+def test_rest_and_stress_never_share_a_number():
+    """The result is that of the rest, though the better plane and the better clips are of the peak."""
+    rest = at_stage("", make_analysis(1, View.A4C, (60.0,), quality=0.7))
+    peak = at_stage(PEAK, make_analysis(2, View.A4C, (80.0,)))
+    other = at_stage(PEAK, make_analysis(3, View.A2C, (80.0,)))
+
+    result = measure_study([peak, rest, other])
+
+    assert result.sop_instance_uids == ("1.2.1",)
+    assert result.ef_percent == pytest.approx(60.0)
+    assert result.choice.endswith("Stress protocol: 2 measured clips of other stages stand by themselves.")
+
+
+def test_without_a_clip_at_rest_the_first_stage_counts_and_is_named():
+    """A number of the peak is not mistaken for one at rest."""
+    clips = [
+        at_stage(PEAK, make_analysis(1, View.A4C, (80.0,))),
+        at_stage("Stage Number (0008,2122) is 4", make_analysis(2, View.A4C, (70.0,))),
+        at_stage(PEAK, make_analysis(3, View.A2C, (80.0,))),
+    ]
+
+    result = measure_study(clips)
+
+    assert result.sop_instance_uids == ("1.2.1", "1.2.3")
+    assert "Stress protocol: of the stage whose Stage Name (0008,2120) is Peak; 1 measured clip of" in result.choice
+
+
+def test_an_ordinary_study_says_nothing_of_stages():
+    """Nor does one whose clips all say that they are at rest."""
+    assert "Stress" not in measure_study([at_stage("", make_analysis(1))]).choice
 
 
 def test_regular_rhythm_rests_on_the_best_pair_alone():
