@@ -3,7 +3,7 @@
     pip install '.[train]'
     python scripts/train/lv_apical.py --data FOLDER --out engines/lv-apical
 
-FOLDER holds camus-a4c.npz and camus-a2c.npz (CAMUS frames as arrays `images`, `labels`, `meta`). About an hour on two
+FOLDER holds camus-a4c.npz and camus-a2c.npz (CAMUS frames as arrays `images`, `labels`, `meta`). About two hours on two
 cores. The weights with the best mean Dice on the valid patients are kept; the A2C patients are only tested on.
 """
 
@@ -108,8 +108,9 @@ def train(arguments: argparse.Namespace) -> None:
     """Run the phases; keep the averaged weights with the best mean Dice on valid patients.
 
     The first phase learns under the full augmentation, on coarser frames. The others settle at full size and under less
-    of it: outlines get as sharp as ordinary pictures allow without forgetting the others. The last sees more phantoms:
-    they are all the A2C there is, and the only hearts of known EF.
+    of it: outlines get as sharp as ordinary pictures allow without forgetting the others. "balance" sees more phantoms:
+    they are all the A2C there is, and the only hearts of known EF. The last two learn on the canvases that pictures of
+    every shape leave, where what lies at the border, often the atrium, has no black beyond it.
     """
     rng = np.random.default_rng(arguments.seed)
     real = camus.read(arguments.data / "camus-a4c.npz", "train", SOURCE_SIZE)
