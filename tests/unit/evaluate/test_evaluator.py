@@ -77,6 +77,22 @@ def test_an_engine_that_sees_the_truth_agrees_with_it(tmp_path):
     assert told == {method: 44, f"experts' outlines, {method}": 44, "headline, labelled frames": 44}
 
 
+def test_frames_that_nobody_traced_are_measured_and_not_scored(tmp_path):
+    """Against the reference, as the patients of a challenge are whose tracings are kept back."""
+    path = write_archive(tmp_path / "a4c.npz", ef_percent=44.0)
+    with np.load(path) as file:
+        bare = {name: file[name] for name in file.files if name != "labels"}
+    np.savez(path, **bare)
+    case, *_ = find_cases([path], None)
+
+    result = make_evaluator().evaluate(case)
+
+    assert result.frames == ()
+    assert result.clips[0].refusal is None
+    assert {item.against for item in result.comparisons} == {Against.REFERENCE}
+    assert comparison(result, measured_by="A4C single plane, labelled frames").measured == pytest.approx(44, abs=3)
+
+
 def test_two_views_give_a_biplane_ef(tmp_path):
     """Of both outlines, against each other and against the reference."""
     paths = [write_archive(tmp_path / f"a{k}c.npz", ef_percent=44.0) for k in (4, 2)]
