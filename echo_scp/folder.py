@@ -9,7 +9,7 @@ from pathlib import Path
 
 from echo_scp.decode import read_instance
 from echo_scp.errors import InstanceError, UnindexableFileError
-from echo_scp.model import Instance
+from echo_scp.model import Instance, is_own_result
 from echo_scp.pipeline import Pipeline, Progress, Request
 from echo_scp.report import ResultFile
 from echo_scp.report.results import RESULTS_NAME, results_json
@@ -32,7 +32,7 @@ class StudyFiles:
 
 
 def find_studies(paths: Iterable[Path]) -> tuple[tuple[StudyFiles, ...], tuple[Skipped, ...]]:
-    """Read the headers of all files below `paths`; files that are not DICOM are returned with the reason."""
+    """Read the headers of all files below `paths`; what is not DICOM, or our own result, is returned with a reason."""
     found: dict[str, dict[str, Instance]] = {}
     skipped: list[Skipped] = []
     for path in _files(paths):
@@ -40,6 +40,9 @@ def find_studies(paths: Iterable[Path]) -> tuple[tuple[StudyFiles, ...], tuple[S
             instance = read_instance(path)
         except (InstanceError, UnindexableFileError) as error:
             skipped.append(Skipped(path, error.detail))
+            continue
+        if is_own_result(instance.header):
+            skipped.append(Skipped(path, "a result of echo-scp, not an acquisition"))
             continue
         known = found.setdefault(instance.study_instance_uid, {})
         if instance.sop_instance_uid in known:

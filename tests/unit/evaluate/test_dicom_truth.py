@@ -14,6 +14,7 @@ from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import Phase, Reference
 from echo_scp.evaluate.dicom import cases_by_csv, cases_by_reports
 from echo_scp.evaluate.layouts import Selection, open_data
+from echo_scp.folder import find_studies
 from echo_scp.model import Sex, Structure, View
 from echo_scp.phantom.study import write_study
 from tests.unit.evaluate.reports import group, number, report, save
@@ -86,6 +87,15 @@ def sorted_cases(folder, truth):
     return sorted(cases, key=lambda case: case.problem is None), remarks
 
 
+def test_two_truths_of_the_same_are_named(study, tmp_path):
+    """Also under two names; the last one would count in silence."""
+    folder, written = study
+    truth = csv_of(tmp_path, "01-a4c,A4C,57,,,,", f"{written[0].sop_instance_uid},A4C,41,,,,")
+
+    with pytest.raises(EvaluationError, match=r"truth.csv:3: identifier: names what line 2 names: .*01-a4c.dcm"):
+        cases_by_csv(folder, truth)
+
+
 def test_masks_are_read_beside_the_csv(study, tmp_path):
     """255 is the ventricle alone; 1, 2 and 3 are the three structures."""
     folder, _ = study
@@ -135,6 +145,7 @@ def test_reports_of_another_device_are_the_truth_of_their_study(study, tmp_path)
     told = group(number(("18043-0", "LN"), "58", "%"))
     save(report(told, study_instance_uid=uid), tmp_path / "sr" / "1.dcm")
     save(report(told, study_instance_uid="1.2.3.4"), tmp_path / "sr" / "2.dcm")
+    save(report(group(number(("18026-5", "LN"), "90", "mL")), study_instance_uid="1.2.3.4"), tmp_path / "sr" / "3.dcm")
 
     cases, _ = cases_by_reports(folder, tmp_path / "sr")
     lost = next(case for case in cases if case.identifier == "1.2.3.4")
@@ -142,7 +153,7 @@ def test_reports_of_another_device_are_the_truth_of_their_study(study, tmp_path)
 
     assert (len(found.clips), found.reference) == (len(written), Reference(58))
     assert lost.problem.reason == "missing_file"
-    assert lost.reference == Reference(58)
+    assert lost.reference == Reference(58, 90)
 
 
 def test_a_folder_without_truth_is_evaluated_as_far_as_it_goes(study):
@@ -170,6 +181,29 @@ def test_reports_among_the_images_are_found(study, tmp_path):
     assert (len(case.clips), case.reference) == (len(written), Reference(58))
 
 
+def test_our_own_results_are_neither_truth_nor_clips(study, tmp_path):
+    """An archive's export holds what the node sent it; its overlay cines show hearts that are drawn on."""
+    folder, written = study
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    cine = dcmread(written[0].path)
+    ours = report(group(number(("18043-0", "LN"), "58", "%")), study_instance_uid=cine.StudyInstanceUID)
+    cine.SOPInstanceUID = cine.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+    for result in (cine, ours):
+        result.Manufacturer = result.ManufacturerModelName = "echo-scp"
+    cine.save_as(both / "cine.dcm")
+    save(ours, both / "sr.dcm")
+
+    data = open_data((both,), None)
+    _, skipped = find_studies([both])
+
+    assert data.layout == "DICOM without truth"
+    assert [len(case.clips) for case in data.cases] == [len(written)]
+    assert {file.path.name: file.detail for file in skipped} == dict.fromkeys(
+        ("cine.dcm", "sr.dcm"), "a result of echo-scp, not an acquisition"
+    )
+
+
 def test_a_patient_is_grouped_without_being_named(study, tmp_path):
     """The identifier of the patient is in no output."""
     folder, written = study
@@ -182,7 +216,7 @@ def test_a_patient_is_grouped_without_being_named(study, tmp_path):
 
 def test_no_report_with_an_ef_is_an_error(study):
     """Where reports are asked for, images alone will not do."""
-    with pytest.raises(EvaluationError, match="none of 0 structured reports"):
+    with pytest.raises(EvaluationError, match="none of 0 reports of other devices"):
         open_data((study[0],), study[0])
 
 
