@@ -23,6 +23,7 @@ from tests.unit.evaluate.builders import (
     make_evaluator,
     picture_of,
     reading_engine,
+    regressing_engine,
     write_archive,
 )
 from tests.unit.fakes import make_manifest
@@ -233,6 +234,29 @@ def test_a_regression_networks_ef_is_compared_beside():
 
     beside = [item for item in compared if item.measured_by == "study, regression"]
     assert [(item.quantity, item.measured, item.truth) for item in beside] == [(Quantity.EF, 55, 50)]
+
+
+@pytest.mark.parametrize("segmentation", [reading_engine, blind_engine])
+def test_a_regression_network_is_compared_clip_by_clip(segmentation, tmp_path):
+    """With the truth of the clip, also where outlines give no EF; a view that it is not for carries the reason."""
+    four = Beating(tmp_path, Reference(51, 100, 49))
+    two = Beating(tmp_path, Reference(50), view=View.A2C)
+    two.name = "two"
+
+    results = [
+        make_evaluator(segmentation(), additional=(regressing_engine(55),), view=view).evaluate(
+            Case("a", "a", (source,))
+        )
+        for view, source in ((0, four), (1, two))
+    ]
+
+    measured = [item for item in results[0].comparisons if item.measured_by == "A4C cine, regression"]
+    assert [(item.quantity, item.truth, item.measured) for item in measured] == [(Quantity.EF, 51, 55)]
+    refused = comparison(results[1], measured_by="A2C cine, regression")
+    assert (refused.measured, refused.refusal is None) == (None, False)
+    assert not [
+        item for item in make_evaluator().evaluate(Case("a", "a", (four,))).comparisons if "reg" in item.measured_by
+    ]
 
 
 def test_a_broken_engine_does_not_end_the_run(tmp_path):
