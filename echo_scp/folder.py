@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from echo_scp.decode import read_instance
-from echo_scp.errors import InstanceError, UnindexableFileError
+from echo_scp.errors import InstanceError, StorageError, UnindexableFileError
 from echo_scp.model import Instance, is_own_result
 from echo_scp.pipeline import Pipeline, Progress, Request
 from echo_scp.report import ResultFile
@@ -54,14 +54,20 @@ def find_studies(paths: Iterable[Path]) -> tuple[tuple[StudyFiles, ...], tuple[S
 
 
 def analyse_study(pipeline: Pipeline, study: StudyFiles, out: Path, now: datetime, progress: Progress) -> None:
-    """Analyse one study and write results.json, SR, SEG and pictures into `out`, which is made when absent."""
+    """Analyse one study and write results.json, SR, SEG and pictures into `out`, which is made when absent.
+
+    Raises StorageError naming what cannot be written.
+    """
 
     def publish(file: ResultFile, content: bytes) -> None:
         (out / file.name).write_bytes(content)
 
-    out.mkdir(parents=True, exist_ok=True)
-    analysed = pipeline.analyse(Request(study.study_instance_uid, 1, study.instances, now), publish, progress)
-    (out / RESULTS_NAME).write_text(results_json(analysed.analysis), encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        analysed = pipeline.analyse(Request(study.study_instance_uid, 1, study.instances, now), publish, progress)
+        (out / RESULTS_NAME).write_text(results_json(analysed.analysis), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{error.filename or out}: cannot be written: {error.strerror}") from error
 
 
 def _files(paths: Iterable[Path]) -> Iterable[Path]:

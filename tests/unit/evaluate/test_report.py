@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from echo_scp.errors import StorageError
+from echo_scp.evaluate import Selection, plan_of, report
 from echo_scp.evaluate import evaluation as evaluation_module
 from echo_scp.evaluate import run as run_module
 from echo_scp.evaluate.case import Refusal
@@ -174,3 +176,15 @@ def test_intervals_are_drawn_and_tabled(written, tmp_path):
     assert "Calibration of the stated uncertainty" in page
     assert "95 %: 100 % of 4" in page
     assert "100 % (51 to 100)" in (tmp_path / "tables.md").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    """In one line; the command prints it in place of a traceback."""
+    (tmp_path / "taken").write_text("a file")
+    archive = write_archive(tmp_path / "a4c.npz", patients=1)
+    monkeypatch.setattr(evaluation_module, "evaluator_for", lambda settings: make_evaluator())
+    monkeypatch.setattr(run_module, "evaluator_for", lambda settings: make_evaluator())
+    plan = plan_of((archive,), None, Selection(), tmp_path / "taken", jobs=1)
+
+    with pytest.raises(StorageError, match=r"taken/cases: Not a directory"):
+        report(plan, make_settings(), NOW, lambda result: None)
