@@ -218,14 +218,19 @@ def _plain_clip(instance: Instance) -> DicomClip:
 
 
 def _instances_by_name(folder: Path, studies: Iterable[StudyFiles]) -> dict[str, tuple[Instance, ...]]:
-    """Return what each name means: SOP Instance UID, path below the folder, file name, each of these without suffix."""
-    found: dict[str, tuple[Instance, ...]] = {}
+    """Return what each name means: SOP Instance UID, path below the folder, file name; then these without suffix.
+
+    The last part of a UID looks like a suffix: what is named whole comes before what is named in part.
+    """
+    whole: dict[str, tuple[Instance, ...]] = {}
+    parts: dict[str, tuple[Instance, ...]] = {}
     for instance in (instance for study in studies for instance in study.instances):
         path = instance.path.relative_to(folder) if instance.path.is_relative_to(folder) else instance.path
-        names = {instance.sop_instance_uid, path.as_posix(), path.with_suffix("").as_posix(), path.name, path.stem}
-        for name in names:
-            found[name] = (*found.get(name, ()), instance)
-    return found
+        for name in {instance.sop_instance_uid, path.as_posix(), path.name}:
+            whole[name] = (*whole.get(name, ()), instance)
+        for name in {path.with_suffix("").as_posix(), path.stem}:
+            parts[name] = (*parts.get(name, ()), instance)
+    return parts | whole
 
 
 def _images(study: StudyFiles) -> Sequence[Instance]:

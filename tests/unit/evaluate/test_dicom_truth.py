@@ -87,6 +87,20 @@ def sorted_cases(folder, truth):
     return sorted(cases, key=lambda case: case.problem is None), remarks
 
 
+def test_a_uid_is_not_taken_for_another_files_name_without_suffix(study, tmp_path):
+    """Files are often called by their UIDs, and one UID may begin with another."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for uid in ("1.2.3.100", "1.2.3.100.1"):
+        instance = dcmread(study[1][0].path)
+        instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = uid
+        instance.save_as(folder / uid)
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, "1.2.3.100,A4C,57,,,,"))
+
+    assert [clip.path.name for clip in case.clips] == ["1.2.3.100"]
+
+
 def test_two_truths_of_the_same_are_named(study, tmp_path):
     """Also under two names; the last one would count in silence."""
     folder, written = study
