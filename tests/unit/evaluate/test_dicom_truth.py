@@ -17,6 +17,7 @@ from echo_scp.evaluate.layouts import Selection, open_data
 from echo_scp.folder import find_studies
 from echo_scp.model import Sex, Structure, View
 from echo_scp.phantom.study import write_study
+from tests.unit.evaluate.builders import write_archive
 from tests.unit.evaluate.reports import group, number, report, save
 
 
@@ -238,3 +239,16 @@ def test_a_folder_of_dicom_has_no_splits(study):
     """The option is not ignored."""
     with pytest.raises(EvaluationError, match="--split"):
         open_data((study[0],), None, Selection(split="test"))
+
+
+def test_an_empty_selection_says_what_emptied_it(study, tmp_path):
+    """The wrong folder, the wrong split, or no patient with both views."""
+    archive = write_archive(tmp_path / "a4c.npz")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(EvaluationError, match=r"empty: no case .* expected DICOM, FileList.csv \(EchoNet-Dynamic\)"):
+        open_data((tmp_path / "empty",), None)
+    with pytest.raises(EvaluationError, match="no case of split 'tset' in layout NumPy"):
+        open_data((archive,), None, Selection(split="tset"))
+    with pytest.raises(EvaluationError, match=r"none of 3 cases .* has both views"):
+        open_data((archive,), None, Selection(both_views=True))
