@@ -200,7 +200,7 @@ def _case(study: StudyFiles, study_row: TruthRow | None, rows: Mapping[Path, Tru
 
 
 def _lost(truth: Path, line: int, row: TruthRow, count: int) -> Case:
-    fault = f"names {count} files of the same name" if count else "names no study and no instance of the folder"
+    fault = f"names {count} files of the same name" if count else "names no study and no image of the folder"
     problem = Refusal("missing_file", f"{truth}:{line}: identifier: {row.identifier!r} {fault}")
     return Case(row.identifier, row.patient or row.identifier, (), row.reference, problem=problem)
 
@@ -224,7 +224,7 @@ def _instances_by_name(folder: Path, studies: Iterable[StudyFiles]) -> dict[str,
     """
     whole: dict[str, tuple[Instance, ...]] = {}
     parts: dict[str, tuple[Instance, ...]] = {}
-    for instance in (instance for study in studies for instance in study.instances):
+    for instance in (instance for study in studies for instance in _images(study)):
         path = instance.path.relative_to(folder) if instance.path.is_relative_to(folder) else instance.path
         for name in {instance.sop_instance_uid, path.as_posix(), path.name}:
             whole[name] = (*whole.get(name, ()), instance)

@@ -71,6 +71,18 @@ def test_a_row_that_names_nothing_is_a_case_with_a_problem(study, tmp_path):
     assert "truth.csv:2: identifier: '99-gone' names no study" in case.problem.detail
 
 
+def test_a_row_that_names_a_report_is_a_case_with_a_problem(study, tmp_path):
+    """Its truth would belong to a case without clips, and be compared with nothing."""
+    folder, _ = study
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    save(report(group(number(("18043-0", "LN"), "58", "%"))), both / "sr.dcm")
+
+    (case,), _ = cases_by_csv(both, csv_of(tmp_path, "sr,,40,,,,"))
+
+    assert (case.reference, case.problem.reason) == (Reference(40), "missing_file")
+
+
 def test_a_name_that_two_files_share_is_not_guessed(study, tmp_path):
     """The number of files is told."""
     folder = tmp_path / "data"
