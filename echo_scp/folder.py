@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,6 +74,18 @@ def analyse_study(pipeline: Pipeline, study: StudyFiles, out: Path, now: datetim
 def _files(paths: Iterable[Path]) -> Iterable[Path]:
     for path in paths:
         if path.is_dir():
-            yield from (file for file in sorted(path.rglob("*")) if file.is_file())
+            yield from sorted(_below(path))
         else:
             yield path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, also of folders that are linked into it: cohorts are put together so."""
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        if real in seen:  # a link to a folder above, or a second one to the same
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (file for name in names if (file := Path(place) / name).is_file())
