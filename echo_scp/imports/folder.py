@@ -77,7 +77,7 @@ def _training(told: object, origin: str, options: ImportOptions) -> object:
     """Return the table [training] with where the engine was imported from; what is no table is left to be refused."""
     if not isinstance(told, Mapping):
         return told
-    script = "; ".join(filter(None, (told.get("script"), origin)))
+    script = "; ".join(str(part) for part in (told.get("script"), origin) if part)
     return {**told, "data": options.data or told.get("data", UNKNOWN), "script": script}
 
 
