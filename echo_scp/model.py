@@ -20,6 +20,7 @@ from echo_scp.reasons import Reason as Reason  # noqa: PLC0414
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+MANUFACTURER = "echo-scp"  # of every result, and its Manufacturer's Model Name
 Frames = NDArray[np.uint8]  # (T, H, W) luminance, 0 black .. 255 white
 LabelMaps = NDArray[np.uint8]  # (T, H, W) one Structure value per pixel, 0 is background
 Curve = NDArray[np.float64]  # (T,) one value per frame; NaN where a frame gives none
@@ -67,6 +68,11 @@ class Note:
 
     flag: Flag
     detail: str
+
+
+def is_own_result(header: Dataset) -> bool:
+    """Tell whether echo-scp, here or elsewhere, made an instance: what it says of a heart is no acquisition."""
+    return all(header.get(keyword) == MANUFACTURER for keyword in ("Manufacturer", "ManufacturerModelName"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     """Why a clip or a study has no number. Stable: stored, counted and shown. Explained in docs/reasons.md."""
 
     NOT_AN_IMAGE = "not_an_image"
+    OWN_RESULT = "own_result"
     NOT_ULTRASOUND = "not_ultrasound"
     NO_PIXEL_DATA = "no_pixel_data"
     ZERO_FRAMES = "zero_frames"

@@ -177,6 +177,6 @@ def bench_table(title: str, timings: Sequence[Timing]) -> Table:
         table.add_column(name, justify="left" if name == "precision" else "right", no_wrap=True)
     for timing in timings:
         numbers = (timing.minimum_ms, timing.median_ms, timing.p95_ms)
-        speed = f"{timing.frames_per_s:.0f}"
+        speed = f"{timing.frames_per_s:.1f}"
         table.add_row(timing.precision, str(timing.batch), *(f"{number:.1f}" for number in numbers), speed)
     return table

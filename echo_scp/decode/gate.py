@@ -19,7 +19,7 @@ from echo_scp.decode import tags
 from echo_scp.decode.regions import COLOUR_FLOW, M_MODE, SPECTRAL, TWO_D, listed_regions, tissue_regions
 from echo_scp.decode.stage import stage_of
 from echo_scp.errors import InstanceError
-from echo_scp.model import Reason
+from echo_scp.model import Reason, is_own_result
 
 _SMALLEST_PX, _LARGEST_PX = 16, 8192
 _MODALITIES = {"US", "EC", "OT", "SC"}  # EC: echocardiography, retired; OT and SC: what converters write
@@ -56,6 +56,11 @@ def _not_an_image(ds: Dataset, config: AnalysisConfig) -> str | None:
     known = sop_class.name != sop_class
     image = "Image" in sop_class.name or sop_class == EnhancedUSVolumeStorage
     return f"{tags.name('SOPClassUID')} is {sop_class.name}" if known and not image else None
+
+
+def _own_result(ds: Dataset, config: AnalysisConfig) -> str | None:
+    """Refuse a cine with outlines drawn into it: another node's, or ours when nobody remembers it."""
+    return f"{tags.told(ds, 'Manufacturer')}: it is drawn from another clip" if is_own_result(ds) else None
 
 
 def _no_pixel_data(ds: Dataset, config: AnalysisConfig) -> str | None:
@@ -165,6 +170,7 @@ def _video(ds: Dataset, config: AnalysisConfig) -> str | None:
 # The order is what an operator wants to know first: what it is, then what is wrong with it.
 _CHECKS: tuple[tuple[Reason, Check], ...] = (
     (Reason.NOT_AN_IMAGE, _not_an_image),
+    (Reason.OWN_RESULT, _own_result),
     (Reason.VOLUME_3D, _volume),
     (Reason.NOT_ULTRASOUND, _another_modality),
     (Reason.NO_PIXEL_DATA, _no_pixel_data),

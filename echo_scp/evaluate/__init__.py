@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from echo_scp.errors import StorageError
 from echo_scp.evaluate.evaluation import Plan, evaluate
 from echo_scp.evaluate.evaluator import Settings
 from echo_scp.evaluate.files import all_tables, write_files
@@ -37,7 +38,10 @@ def plan_of(
 
 
 def report(plan: Plan, settings: Settings, now: datetime, progress: Progress) -> tuple[TextTable, ...]:
-    """Evaluate, write every file of the report, and return its tables."""
-    evaluation, results = evaluate(plan, settings, now, progress)
-    write_files(evaluation, results, plan.out)
+    """Evaluate, write every file of the report, and return its tables; raises StorageError naming what cannot be."""
+    try:
+        evaluation, results = evaluate(plan, settings, now, progress)
+        write_files(evaluation, results, plan.out)
+    except OSError as error:
+        raise StorageError(f"{error.filename or plan.out}: {error.strerror}") from error
     return all_tables(evaluation)

@@ -59,7 +59,7 @@ class CamusFrames:
             if label_map is not None and label_map.shape != image.shape:
                 raise EvaluationError(f"{label_path}: {label_map.shape} labels for an image of {image.shape}")
             frames.append(image)
-            labelled.append(LabelledFrame(phase, index, label_map, STRUCTURES))
+            labelled.append(LabelledFrame(phase, index, label_map, () if label_map is None else STRUCTURES))
         if frames[0].shape != frames[1].shape:
             raise EvaluationError(f"{self.folder}: the two {self.chamber} images differ in size")
         clip = clip_of(np.stack(frames), self.name, self.folder, spacing, NO_TIME_MS)

@@ -13,6 +13,7 @@ from echo_scp.evaluate.outcome import Against, ClipOutcome, Comparison, FrameSco
 from echo_scp.evaluate.overlap import dice, hausdorff95, intersection_over_union
 from echo_scp.evaluate.trial import OutlinedFrame, Trial
 from echo_scp.evaluate.volumes import Measured, Outcome, biplane, headline, single_plane
+from echo_scp.measure.regressed import is_ef
 from echo_scp.model import (
     MEASURED_VIEWS,
     ClipAnalysis,
@@ -29,6 +30,7 @@ SQUARE = PixelSpacing(1, 1)
 STUDY = "study"
 HEADLINE = "headline, labelled frames"
 NO_OUTLINE = Refusal(Reason.NO_VENTRICLE, "no LV is outlined at end-diastole or end-systole")
+NO_REGRESSION = Refusal(Reason.VIEW_NOT_MEASURED, "no regression network is for the view that the clip was taken for")
 NOT_CALIBRATED = Refusal("not_calibrated", "the clip has no scale, so there is no volume")
 
 
@@ -73,6 +75,17 @@ def clip_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> Iterato
     if trial.source.cine:
         method, outcome = f"{_view_name(trial)} cine", _cine_outcome(trial)
         yield from _compare(method, Against.REFERENCE, trial.source.name, trial.source.reference, outcome)
+
+
+def regression_comparisons(trial: Trial) -> Iterator[Comparison]:
+    """Yield the EF that the first regression network gives for a cine, whatever becomes of its outlines."""
+    if not trial.source.cine:
+        return
+    estimates = () if trial.analysis is None else trial.analysis.estimates
+    given = next((estimate.value for estimate in estimates if is_ef(estimate)), None)
+    outcome = _why(trial) or NO_REGRESSION if given is None else Measured(Reference(given))
+    method, truth = f"{_view_name(trial)} cine, regression", Reference(trial.source.reference.ef_percent)
+    yield from _compare(method, Against.REFERENCE, trial.source.name, truth, outcome)
 
 
 def two_view_comparisons(case: Case, trials: Sequence[Trial], config: MeasureConfig) -> Iterator[Comparison]:

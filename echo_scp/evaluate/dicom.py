@@ -11,15 +11,16 @@ from typing import Annotated
 import cv2
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydicom import Dataset
 
 from echo_scp.config import AnalysisConfig
 from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LabelMap, LoadedClip, Phase, Reference, Refusal
-from echo_scp.evaluate.frames_file import STRUCTURES
+from echo_scp.evaluate.frames_file import traced_structures
 from echo_scp.evaluate.rows import read_rows
 from echo_scp.evaluate.structured_report import read_reference
-from echo_scp.folder import StudyFiles, find_studies
+from echo_scp.folder import Skipped, StudyFiles, find_studies
 from echo_scp.model import Instance, Sex, Structure, View
 
 REPORTS = "SR"
@@ -92,7 +93,8 @@ class DicomClip:
 def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """Return one case per study that a row names, and remarks on what no row names.
 
-    A row that names nothing is a case with a problem. Raises EvaluationError for a wrong CSV.
+    A row that names nothing is a case with a problem. Raises EvaluationError for a wrong CSV, and where two rows tell
+    of the same.
     """
     rows = read_rows(truth, TruthRow)
     studies, skipped = find_studies([folder])
@@ -101,11 +103,14 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
     study_rows: dict[str, TruthRow] = {}
     clip_rows: dict[str, dict[Path, TruthRow]] = {}
     lost: list[Case] = []
+    lines: dict[str | Path, int] = {}
     for line, row in rows:
         named = by_name.get(row.identifier, ())
         if row.identifier in study_uids:
+            _tell_once(lines, row.identifier, truth, line)
             study_rows[row.identifier] = row
         elif len(named) == 1:
+            _tell_once(lines, named[0].path, truth, line)
             clip_rows.setdefault(named[0].study_instance_uid, {})[named[0].path] = row
         else:
             lost.append(_lost(truth, line, row, len(named)))
@@ -116,16 +121,22 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
     )
     remarks = (
         f"{len(studies) - len(named_studies)} of {len(studies)} studies are named by no row",
-        f"{len(skipped)} files are not DICOM or double",
+        _left_out(skipped),
     )
     return (*cases, *lost), remarks
+
+
+def _tell_once(lines: dict[str | Path, int], named: str | Path, truth: Path, line: int) -> None:
+    """Note the line of what it names; of two truths nobody knows which one holds."""
+    if lines.setdefault(named, line) != line:
+        raise EvaluationError(f"{truth}:{line}: identifier: names what line {lines[named]} names: {named}")
 
 
 def cases_by_reports(folder: Path, reports: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """Return one case per study for which a report below `reports` tells an EF or a volume."""
     documents, references = _references(find_studies([reports])[0])
     if not references:
-        raise EvaluationError(f"{reports}: none of {documents} structured reports tells an LV EF or volume")
+        raise EvaluationError(f"{reports}: none of {documents} reports of other devices tells an LV EF or volume")
     studies = {study.study_instance_uid: study for study in find_studies([folder])[0]}
     cases = tuple(
         _reported_case(uid, studies.get(uid), reference, folder) for uid, reference in sorted(references.items())
@@ -146,17 +157,21 @@ def cases_without_truth(folder: Path) -> tuple[tuple[Case, ...], tuple[str, ...]
         for study in studies
         if (images := _images(study))
     )
-    return cases, ("nothing is known to be true of them", f"{len(skipped)} files are not DICOM or double")
+    return cases, ("nothing is known to be true of them", _left_out(skipped))
+
+
+def _left_out(skipped: Sequence[Skipped]) -> str:
+    return f"{len(skipped)} files are left out: no DICOM, double, or results of echo-scp"
 
 
 def _references(studies: Iterable[StudyFiles]) -> tuple[int, dict[str, Reference]]:
     """Return how many reports there are, and what they tell, by Study Instance UID."""
     documents = [instance for study in studies for instance in study.instances if _modality(instance) == REPORTS]
-    references = {}
+    headers: dict[str, list[Dataset]] = {}
     for document in documents:
-        found = read_reference(document.header)
-        if found != NOTHING_KNOWN:
-            references[document.study_instance_uid] = found
+        headers.setdefault(document.study_instance_uid, []).append(document.header)
+    told = {uid: read_reference(*reports) for uid, reports in headers.items()}
+    references = {uid: reference for uid, reference in told.items() if reference != NOTHING_KNOWN}
     return len(documents), references
 
 
@@ -185,7 +200,7 @@ def _case(study: StudyFiles, study_row: TruthRow | None, rows: Mapping[Path, Tru
 
 
 def _lost(truth: Path, line: int, row: TruthRow, count: int) -> Case:
-    fault = f"names {count} files of the same name" if count else "names no study and no instance of the folder"
+    fault = f"names {count} files of the same name" if count else "names no study and no image of the folder"
     problem = Refusal("missing_file", f"{truth}:{line}: identifier: {row.identifier!r} {fault}")
     return Case(row.identifier, row.patient or row.identifier, (), row.reference, problem=problem)
 
@@ -203,14 +218,19 @@ def _plain_clip(instance: Instance) -> DicomClip:
 
 
 def _instances_by_name(folder: Path, studies: Iterable[StudyFiles]) -> dict[str, tuple[Instance, ...]]:
-    """Return what each name means: SOP Instance UID, path below the folder, file name, each of these without suffix."""
-    found: dict[str, tuple[Instance, ...]] = {}
-    for instance in (instance for study in studies for instance in study.instances):
+    """Return what each name means: SOP Instance UID, path below the folder, file name; then these without suffix.
+
+    The last part of a UID looks like a suffix: what is named whole comes before what is named in part.
+    """
+    whole: dict[str, tuple[Instance, ...]] = {}
+    parts: dict[str, tuple[Instance, ...]] = {}
+    for instance in (instance for study in studies for instance in _images(study)):
         path = instance.path.relative_to(folder) if instance.path.is_relative_to(folder) else instance.path
-        names = {instance.sop_instance_uid, path.as_posix(), path.with_suffix("").as_posix(), path.name, path.stem}
-        for name in names:
-            found[name] = (*found.get(name, ()), instance)
-    return found
+        for name in {instance.sop_instance_uid, path.as_posix(), path.name}:
+            whole[name] = (*whole.get(name, ()), instance)
+        for name in {path.with_suffix("").as_posix(), path.stem}:
+            parts[name] = (*parts.get(name, ()), instance)
+    return parts | whole
 
 
 def _images(study: StudyFiles) -> Sequence[Instance]:
@@ -244,4 +264,5 @@ def _read_mask(path: Path, shape: tuple[int, ...]) -> tuple[LabelMap, tuple[Stru
         return (image > 0).astype(np.uint8), (Structure.LV_CAVITY,)
     if not values <= {1, 2, 3}:
         raise EvaluationError(f"{path}: labels are 0 to 3, or 0 and 255; it has {sorted(values)}")
-    return image.astype(np.uint8), STRUCTURES if values - {1} else STRUCTURES[:1]
+    label_map = image.astype(np.uint8)
+    return label_map, traced_structures(label_map)

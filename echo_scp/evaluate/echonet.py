@@ -67,7 +67,7 @@ class EchoNetVideo:
 
     @property
     def name(self) -> str:
-        return self.path.stem
+        return self.path.name  # with its suffix, as the files that EchoNet-Dynamic writes have it
 
     @property
     def view(self) -> View:
@@ -141,7 +141,7 @@ def traced_mask(chords: tuple[Chord, ...], shape: tuple[int, ...]) -> LabelMap:
 
 
 def _case(folder: Path, row: FileRow, tracings: dict[str, dict[int, list[Chord]]]) -> Case:
-    name = row.file_name if Path(row.file_name).suffix else f"{row.file_name}.avi"
+    name = _video_name(row.file_name)
     path = folder / VIDEOS / name
     reference = Reference(row.ef_percent, row.edv_ml, row.esv_ml)
     drawn = tuple(Tracing(frame, tuple(chords)) for frame, chords in tracings.get(name, {}).items())
@@ -155,9 +155,13 @@ def _read_tracings(path: Path) -> dict[str, dict[int, list[Chord]]]:
     found: dict[str, dict[int, list[Chord]]] = {}
     if path.exists():
         for _, row in read_rows(path, TracingRow):
-            chords = found.setdefault(row.file_name, {}).setdefault(row.frame_index, [])
+            chords = found.setdefault(_video_name(row.file_name), {}).setdefault(row.frame_index, [])
             chords.append((row.x1, row.y1, row.x2, row.y2))
     return found
+
+
+def _video_name(told: str) -> str:
+    return told if Path(told).suffix else f"{told}.avi"
 
 
 def _same(first: str, second: str) -> bool:

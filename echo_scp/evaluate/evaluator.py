@@ -17,6 +17,7 @@ from echo_scp.evaluate.compare import (
     clip_outcome,
     frame_scores,
     headline_comparisons,
+    regression_comparisons,
     study_comparisons,
     two_view_comparisons,
 )
@@ -47,6 +48,7 @@ class Evaluator:
         self._measure = settings.config.measure
         self._trials = Trials(pipeline, settings.config, true_views=settings.true_views)
         self.engines: tuple[EngineIdentity, ...] = pipeline.engines.identities
+        self._regresses = any(engine.manifest.task == "ejection_fraction" for engine in pipeline.engines.additional)
         self.known_views = pipeline.engines.view.manifest.output.views
 
     def evaluate(self, case: Case, change: Change = UNCHANGED) -> CaseResult:
@@ -54,6 +56,8 @@ class Evaluator:
         parts = [self._evaluate_clip(case, source, change) for source in case.clips]
         trials = [part.trial for part in parts]
         comparisons = [comparison for part in parts for comparison in part.comparisons]
+        if self._regresses:
+            comparisons.extend(comparison for trial in trials for comparison in regression_comparisons(trial))
         comparisons.extend(two_view_comparisons(case, trials, self._measure))
         comparisons.extend(headline_comparisons(case, trials, self._measure))
         if any(source.cine for source in case.clips) or not case.clips:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from echo_scp.evaluate.outcome import CaseResult, ClipOutcome
-from echo_scp.evaluate.views import Confusion
+from echo_scp.evaluate.views import NOT_ASSESSED, Confusion
 from echo_scp.model import EngineIdentity, View
 
 Cell = str | int | float
@@ -27,6 +28,7 @@ CALCULATIONS = (
     *("measurement_name", "measurement_unit", "measurement_value", "study_id"),
 )
 USAL_VIEWS = {View.A4C: "a4c", View.A2C: "a2c", View.PLAX: "plax"}  # the others are "other" there
+USAL_EVALUATED = ("a2c", "a4c", "plax", "other")
 USAL_23_VIEWS = {View.A3C: "a3c", View.A5C: "a5c", View.PLAX: "plax_plax", View.SUBCOSTAL: "subcostal"}
 PLANES = {View.A4C: "ps4", View.A2C: "ps2"}
 NORMAL_PERCENT, ABNORMAL_PERCENT = 60, 40
@@ -85,18 +87,27 @@ def _view_predictions(results: Iterable[CaseResult], model: str, date: str) -> I
     numbered = ((study, clip) for study, _, clip in _clips(results) if clip.view is not None)
     for number, (study, clip) in enumerate(numbered, start=1):
         assert clip.view is not None
-        four = USAL_VIEWS.get(clip.view, "other")
+        four = _usal_view(clip.view)
         fine = USAL_23_VIEWS.get(clip.view, four)
         yield study, clip.name, model, date, "view4_seg", "", fine, four, four, number
 
 
 def _view_evaluations(views: Confusion | None, model: str, date: str) -> Iterator[tuple[Cell, ...]]:
-    """usal_echo gives tn, fp, fn and tp as shares of all clips."""
-    for number, row in enumerate(views.per_view if views is not None else (), start=1):
-        total = row.tn + row.fp + row.fn + row.tp
-        name = USAL_VIEWS.get(row.view, "other")
-        shares = (count / total for count in (row.tn, row.fp, row.fn, row.tp))
+    """usal_echo gives tn, fp, fn and tp as shares of all clips, of its own four views; what has no answer is a miss."""
+    for number, name in enumerate(USAL_EVALUATED if views is not None else (), start=1):
+        assert views is not None  # nothing is enumerated without
+        counts = Counter[tuple[bool, bool]]()
+        for row, answers in zip(views.rows, views.counts, strict=True):
+            for column, count in zip(views.columns, answers, strict=True):
+                counts[_usal_view(row) == name, column != NOT_ASSESSED and _usal_view(column) == name] += count
+        shares = (
+            counts[kind] / counts.total() for kind in ((False, False), (False, True), (True, False), (True, True))
+        )
         yield model, "", date, "view4_seg", "", name, *shares, number
+
+
+def _usal_view(view: str) -> str:
+    return USAL_VIEWS.get(View(view), "other")
 
 
 def _calculations(results: Iterable[CaseResult], date: str) -> Iterator[tuple[Cell, ...]]:

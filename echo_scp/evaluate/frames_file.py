@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from echo_scp.config import AnalysisConfig
@@ -53,10 +55,10 @@ class ArchivedFrames:
         return (self.path,)
 
     def load(self, config: AnalysisConfig) -> LoadedClip:
-        images, labels = _arrays(self.path)
+        images, labels, structures = _arrays(self.path)
         rows = list(self.rows)
         labelled = tuple(
-            LabelledFrame(phase, index, None if labels is None else labels[rows[index]], STRUCTURES)
+            LabelledFrame(phase, index, None if labels is None else labels[rows[index]], structures)
             for index, phase in enumerate(self.phases)
         )
         clip = clip_of(_grey(images[rows]), self.name, self.path, self.spacing, NO_TIME_MS)
@@ -102,15 +104,59 @@ def _meta(path: Path) -> NDArray[np.void]:
             missing = {"images", "meta"} - set(archive.files)
             if missing:
                 raise EvaluationError(f"{path}: has no array {', '.join(sorted(missing))}")
-            return np.asarray(archive["meta"])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            meta = _as_text(np.asarray(archive["meta"]))
+            _check_arrays(path, archive, len(meta))
+            return meta
+    except (OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise EvaluationError(f"{path}: is not a readable NumPy archive: {error}") from error
 
 
+def _as_text(meta: NDArray[np.void]) -> NDArray[np.void]:
+    """Return the table with text where it holds ASCII bytes, as HDF5 and older scripts write them."""
+    fields = [(name, meta.dtype[name]) for name in meta.dtype.names or ()]
+    texts = [(name, f"U{kind.itemsize}" if kind.kind == "S" else kind) for name, kind in fields]
+    return meta.astype(texts) if texts else meta
+
+
+def _check_arrays(path: Path, archive: NpzFile, count: int) -> None:
+    """Raise EvaluationError for images or labels that do not fit `count` rows, without reading a pixel."""
+    shape, kind = _described(archive, "images")
+    if kind != np.uint8 or shape[0:1] != (count,) or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)):
+        expected = f"images: expected uint8 ({count}, H, W) or ({count}, H, W, 3), as many as meta has rows"
+        raise EvaluationError(f"{path}: {expected}; got {kind} {shape}")
+    if "labels" not in archive.files:
+        return
+    labels, kind = _described(archive, "labels")
+    if kind.kind not in "bui" or labels != shape[:3]:
+        raise EvaluationError(f"{path}: labels: expected whole numbers {shape[:3]}, as images; got {kind} {labels}")
+
+
+def _described(archive: NpzFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array, from its first bytes."""
+    assert archive.zip is not None  # it is not closed yet
+    with archive.zip.open(f"{name}.npy") as file:
+        old = np.lib.format.read_magic(file) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(file)
+    return shape, kind
+
+
 @lru_cache(maxsize=2)  # patients of one archive follow one another; decompressing it for each would take longer
-def _arrays(path: Path) -> tuple[NDArray[np.uint8], LabelMaps | None]:
+def _arrays(path: Path) -> tuple[NDArray[np.uint8], LabelMaps | None, tuple[Structure, ...]]:
+    """Return images, labels, and what is traced anywhere in the archive; nobody is blamed for what was not."""
     with np.load(path) as archive:
-        return archive["images"], archive["labels"] if "labels" in archive.files else None
+        images, labels = archive["images"], archive["labels"] if "labels" in archive.files else None
+    if labels is None:
+        return images, None, ()
+    if labels.size and not 0 <= labels.min() <= labels.max() <= len(STRUCTURES):
+        raise EvaluationError(f"{path}: labels are 0 to {len(STRUCTURES)}; it has {labels.min()} to {labels.max()}")
+    labels = labels.astype(np.uint8, copy=False)
+    return images, labels, traced_structures(labels)
+
+
+def traced_structures(labels: NDArray[np.uint8]) -> tuple[Structure, ...]:
+    """Return what labels name: the LV cavity, and each structure up to the highest value."""
+    return STRUCTURES[: max(1, int(labels.max(initial=0)))]
 
 
 def _grey(images: NDArray[np.uint8]) -> Frames:

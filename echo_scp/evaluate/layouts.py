@@ -28,8 +28,17 @@ def open_data(paths: tuple[Path, ...], truth: Path | None, selection: Selection 
     data = _open(paths, truth, selection.split)
     cases = tuple(case for case in data.cases if not selection.both_views or _has_both_views(case))[: selection.limit]
     if not cases:
-        raise EvaluationError(f"{_listed(paths)}: no case is left of {len(data.cases)} of layout {data.layout}")
+        raise EvaluationError(f"{_listed(paths)}: {_why_none(data, selection)}")
     return replace(data, cases=cases)
+
+
+def _why_none(data: DataSet, selection: Selection) -> str:
+    if data.cases:
+        return f"none of {len(data.cases)} cases of layout {data.layout} has both views"
+    if selection.split is not None:
+        return f"no case of split '{selection.split}' in layout {data.layout}"
+    known = f"{echonet.FILE_LIST} (EchoNet-Dynamic), patients' folders with Info_4CH.cfg (CAMUS)"
+    return f"no case of layout {data.layout} in it; expected DICOM, {known} or .npz archives"
 
 
 def _open(paths: tuple[Path, ...], truth: Path | None, split: str | None) -> DataSet:

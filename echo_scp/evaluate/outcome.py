@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from echo_scp.evaluate.case import Phase, Refusal
-from echo_scp.model import Sex, Structure, View
+from echo_scp.model import Reason, Sex, Structure, View
 
 
 class Quantity(StrEnum):
@@ -99,3 +99,8 @@ class CaseResult:
     frames: tuple[FrameScore, ...]
     comparisons: tuple[Comparison, ...]
     problem: Refusal | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the software failed on a clip: memory, disk or GPU may be there the next time."""
+        return any(clip.refusal is not None and clip.refusal.reason == Reason.INTERNAL_ERROR for clip in self.clips)

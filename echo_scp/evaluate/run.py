@@ -48,7 +48,7 @@ def run(
     fresh: bool = False,
     progress: Progress = lambda result: None,
 ) -> tuple[CaseResult, ...]:
-    """Return the results in the order of `tasks`; those already stored are taken up unless `fresh`.
+    """Return the results in the order of `tasks`; those already stored are taken up unless `fresh`, or they failed.
 
     With one job the cases run in this process. `progress` is called after each.
     """
@@ -56,7 +56,7 @@ def run(
     pending = []
     for task in tasks:
         known = None if fresh else read_result(task.path)
-        if known is None:
+        if known is None or known.failed:
             pending.append(task)
         else:
             results[task.path] = known

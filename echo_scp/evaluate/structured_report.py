@@ -1,13 +1,13 @@
 """Read EF and LV volumes from another device's measurement report (PS3.16 TID 5200, Echocardiography Procedure Report).
 
-A cart lists a number per beat, per plane and per method. The best kind is taken for each quantity: what somebody chose
-or the device averaged, before single beats; biplane disks before single-plane disks before other methods. Several of
-the same kind are averaged.
+A cart lists a number per beat, per plane and per method. The best kind is taken for each quantity: biplane disks before
+single-plane disks before other methods; of these what somebody chose or the device averaged, before single beats.
+Several of the same kind are averaged. A report that another one replaces does not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +61,22 @@ class Reported:
     rank: tuple[int, int]
 
 
-def read_reference(header: Dataset) -> Reference:
-    """Return the report's EF in percent and volumes in mL; None for what it does not tell."""
-    reported = tuple(_numbers(header, {}))
+def read_reference(*reports: Dataset) -> Reference:
+    """Return the EF in percent and the volumes in mL of the reports of one study; None for what they do not tell."""
+    reported = tuple(number for report in _in_force(reports) for number in _numbers(report, {}))
     return Reference(**{quantity: _best(quantity, reported) for quantity in (EF, EDV, ESV)})
+
+
+def _in_force(reports: Sequence[Dataset]) -> Iterator[Dataset]:
+    """Yield the reports that no other one names as its predecessor (PS3.3 C.17.2)."""
+    replaced = {
+        str(instance.get("ReferencedSOPInstanceUID", ""))
+        for report in reports
+        for study in report.get("PredecessorDocumentsSequence") or ()
+        for series in study.get("ReferencedSeriesSequence") or ()
+        for instance in series.get("ReferencedSOPSequence") or ()
+    }
+    yield from (report for report in reports if str(report.get("SOPInstanceUID", "")) not in replaced)
 
 
 def _best(quantity: str, reported: tuple[Reported, ...]) -> float | None:

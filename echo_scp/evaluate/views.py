@@ -48,11 +48,13 @@ class Confusion:
 def confusion(clips: Iterable[ClipOutcome], known: Sequence[View]) -> Confusion | None:
     """Return the matrix over clips whose true view is known; None when there are none.
 
-    `known` are the answers that the view engine can give.
+    `known` are the answers that the view engine can give; where it is unsure, or the header knows better, others occur.
     """
     pairs: Answers = Counter((clip.true_view, clip.view) for clip in clips if clip.true_view is not None)
     if not pairs:
         return None
+    given = {answer for _, answer in pairs}
+    known = (*known, *(view for view in View if view in given and view not in known))
     rows = tuple(view for view in View if any(truth is view for truth, _ in pairs))
     return Confusion(
         rows=tuple(rows),

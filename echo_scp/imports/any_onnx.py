@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from echo_scp.imports.options import ImportOptions, Values, read_table, with_set
 from echo_scp.imports.requirements import torch_part
 from echo_scp.inference.interface import InputTensor
 from echo_scp.inference.manifest import Task
-from echo_scp.inference.onnx_artefact import tensors_of
+from echo_scp.inference.onnx_artefact import stands_alone, tensors_of, weight_files, write_as_one
 from echo_scp.model import View
 
 PHENOTYPE_SIZE = 299
@@ -51,6 +52,9 @@ def _described(network: Path, defaults: Values, stated: Values, options: ImportO
     if network.suffix in _TORCH_PROGRAMS:
         return _exported(network, _over(defaults, stated), options)
     values = with_settings(_over(_over(defaults, _facts(network)), stated), options.settings)
+    if not stands_alone(network):
+        joined = (f"The ONNX file and its weights in {len(weight_files(network))} more, as one file.",)
+        return Conversion(values, partial(write_as_one, network), (network, *weight_files(network)), joined)
 
     def write(artefact: Path) -> None:
         shutil.copyfile(network, artefact)

@@ -26,9 +26,10 @@ _CARD = """\
 
 ## What is not known
 
-Nothing was measured on import: `manifest.toml` has no metrics. How good the network is on the machines and patients
-of a site, and where it fails, must be measured there before anyone reads its numbers. A licence or training data given
-as "unknown" were not stated by the one who imported it; whether the network may be used is for the site to clear.
+Nothing was measured on import: metrics in `manifest.toml`, if there are any, came with the network. How good it is on
+the machines and patients of a site, and where it fails, must be measured there before anyone reads its numbers. A
+licence or training data given as "unknown" were not stated by the one who imported it; whether the network may be used
+is for the site to clear.
 
 On import the artefact was loaded and run once, which proves its shapes and no more.
 """

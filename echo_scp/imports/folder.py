@@ -19,6 +19,7 @@ from echo_scp.inference.verify import make_batch
 
 ARTEFACT_NAME = "model.onnx"
 CARD_NAME = "MODEL_CARD.md"
+FIRST_VERSION, UNKNOWN = "1.0.0", "unknown"  # where nobody says it
 _CHUNK_BYTES = 1 << 20
 
 
@@ -55,16 +56,29 @@ def _fill(folder: Path, kind: Kind, conversion: Conversion, options: ImportOptio
 
 
 def _manifest(folder: Path, values: Mapping[str, Any], origin: str, options: ImportOptions) -> dict[str, Any]:
-    """Return the whole manifest; what the values say of identity, licence and training yields to the options."""
-    stated = {"schema": 1, "name": folder.name, "version": options.version, "licence": options.licence}
+    """Return the whole manifest: what the options say, else the values, else that it is not known."""
+    stated = {
+        "schema": 1,
+        "name": folder.name,
+        "version": options.version or values.get("version", FIRST_VERSION),
+        "licence": options.licence or values.get("licence", UNKNOWN),
+    }
     if options.views:
         stated["views"] = options.views
     tables = {
         "artefacts": {"fp32": {"file": ARTEFACT_NAME, "sha256": sha256_of(folder / ARTEFACT_NAME)}},
-        "training": {"data": options.data, "script": origin},
+        "training": _training(values.get("training", {}), origin, options),
     }
     kept = {key: value for key, value in values.items() if key not in stated and key not in tables}
     return {**stated, **kept, **tables}
+
+
+def _training(told: object, origin: str, options: ImportOptions) -> object:
+    """Return the table [training] with where the engine was imported from; what is no table is left to be refused."""
+    if not isinstance(told, Mapping):
+        return told
+    script = "; ".join(str(part) for part in (told.get("script"), origin) if part)
+    return {**told, "data": options.data or told.get("data", UNKNOWN), "script": script}
 
 
 def sha256_of(path: Path) -> str:

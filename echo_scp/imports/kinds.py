@@ -66,10 +66,16 @@ def import_engine(kind: str, files: Sequence[Path], options: ImportOptions, out:
     chosen = KINDS.get(kind)
     if chosen is None:
         raise ConfigurationError(f"no kind of import '{kind}'; known are {', '.join(KINDS)}")
-    name = options.name or kind
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"--name {name}: expected small letters, digits and hyphens")
+    _check_name(options.name or kind)
     for path in files:
         if not path.exists() and not path.with_name(f"{path.name}.index").exists():
             raise EngineError(f"{path}: no such file")
-    return write_folder(chosen, chosen.convert(files, options), options, out / name)
+    conversion = chosen.convert(files, options)
+    name = options.name or str(conversion.values.get("name", kind))
+    _check_name(name)
+    return write_folder(chosen, conversion, options, out / name)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"--name {name}: expected small letters, digits and hyphens")

@@ -20,16 +20,18 @@ Values = dict[str, Any]  # the content of a manifest, before it is checked
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """`name` "" takes the kind's name. `settings` are KEY=VALUE of the manifest: "input.size=128", VALUE as in TOML.
+    """`name`, `version`, `licence` and `data` "" take what a manifest or a setting says, else that nobody said.
+
+    `settings` are KEY=VALUE of the manifest: "input.size=128", VALUE as in TOML.
 
     `clips` are DICOM files or folders from which mean and standard deviation are estimated, where they are not given.
     `views` "" takes the kind's own. `view_map` is for usal-view: which of Zhang's views count as A4C, A2C or PLAX.
     """
 
     name: str = ""
-    version: str = "1.0.0"
-    licence: str = "unknown"
-    data: str = "unknown"
+    version: str = ""
+    licence: str = ""
+    data: str = ""
     views: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     clips: tuple[Path, ...] = ()

@@ -21,11 +21,12 @@ from echo_scp.inference.verify import make_batch
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The rounds of one precision and batch size."""
+    """The rounds of one precision and batch size; an input of a network that sees time has several `frames`."""
 
     precision: Precision
     batch: int
     rounds_ms: tuple[float, ...]
+    frames: int = 1
 
     @property
     def minimum_ms(self) -> float:
@@ -44,8 +45,8 @@ class Timing:
 
     @property
     def frames_per_s(self) -> float:
-        """Inputs per second at the median."""
-        return 1000 * self.batch / self.median_ms
+        """Frames per second at the median."""
+        return 1000 * self.batch * self.frames / self.median_ms
 
 
 def bench(
@@ -71,7 +72,8 @@ def bench(
                 times.append(_time_ms(engine, batch))
             progress()
     names = [(precision, batch) for precision in precisions for batch in batches]
-    return tuple(Timing(*name, tuple(times)) for name, times in zip(names, taken, strict=True))
+    frames = manifest.input_shape[1] if manifest.input.layout == "NCTHW" else 1
+    return tuple(Timing(*name, tuple(times), frames) for name, times in zip(names, taken, strict=True))
 
 
 def runnable(manifest: Manifest, config: AnalysisConfig) -> tuple[Precision, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -175,19 +175,25 @@ def list_manifests(folder: Path) -> tuple[Manifest, ...]:
 
 def load_engines(config: AnalysisConfig) -> Engines:
     """Load the configured engines; raises ManifestError or EngineError naming what to mend."""
+    segmentation = _read(config.segmentation_engine, "segmentation_engine", config)
     return Engines(
         view=open_engine(_read(config.view_engine, "view_engine", config), config),
-        segmentation=open_engine(_read(config.segmentation_engine, "segmentation_engine", config), config),
-        additional=tuple(open_engine(manifest, config) for manifest in _read_additional(config)),
+        segmentation=open_engine(segmentation, config),
+        additional=tuple(open_engine(manifest, config) for manifest in _read_additional(segmentation.views, config)),
     )
 
 
-def _read_additional(config: AnalysisConfig) -> Iterator[Manifest]:
+def _read_additional(outlined: Iterable[View], config: AnalysisConfig) -> Iterator[Manifest]:
+    """Yield what is to be loaded: a report must not name an engine that nobody asks."""
+    known = set(outlined)
     for name in dict.fromkeys(config.additional_engines):
         manifest = _read(name, "additional_engines", config)
         if manifest.task == "phenotype" and not config.research_phenotypes:
             log.warning("engine.not_enabled", engine=name, key="analysis.research_phenotypes")
+        elif manifest.task == "segmentation" and known.issuperset(manifest.views):
+            log.warning("engine.never_asked", engine=name, views=manifest.views, key="analysis.segmentation_engine")
         else:
+            known.update(manifest.views if manifest.task == "segmentation" else ())
             yield manifest
 
 

@@ -186,6 +186,8 @@ def read_manifest(folder: Path) -> Manifest:
         if isinstance(cause, WrongFieldError):
             raise ManifestError(path, cause.field, cause.expected) from None
         field = ".".join(str(part) for part in first["loc"]) or "manifest"
+        if first["type"] == "missing":
+            raise ManifestError(path, field, "a value; there is none") from None
         raise ManifestError(path, field, f"{first['msg']}, got {first['input']!r:.120}") from None
     for precision in manifest.artefacts:
         _check_hash(path, manifest, precision)

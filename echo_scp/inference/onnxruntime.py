@@ -11,6 +11,7 @@ import onnxruntime as ort
 from echo_scp.errors import EngineError
 from echo_scp.inference.engine import Batch
 from echo_scp.inference.manifest import Manifest, Precision
+from echo_scp.inference.onnx_artefact import alone
 from echo_scp.inference.tensors import check_batch, check_tensors
 from echo_scp.model import EngineIdentity
 
@@ -26,7 +27,7 @@ class OnnxRuntimeEngine:
         artefact = manifest.artefact_path(precision)
         try:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
-                artefact.read_bytes(), _options(self._frames), providers=["CPUExecutionProvider"]
+                artefact.read_bytes(), alone(_options(self._frames), artefact), providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise EngineError(f"{artefact}: ONNX Runtime cannot load it: {error}") from error

@@ -26,13 +26,13 @@ def regressed_ef(clips: Iterable[Candidate]) -> Regressed | None:
 
     Where several networks gave an EF, the one that is configured first counts: two networks are not averaged.
     """
-    found = [estimate for clip in clips for estimate in clip.analysis.estimates if _is_ef(estimate)]
+    found = [estimate for clip in clips for estimate in clip.analysis.estimates if is_ef(estimate)]
     if not found:
         return None
     engine = found[0].engine
     return Regressed(float(np.mean([estimate.value for estimate in found if estimate.engine == engine])), engine.name)
 
 
-def _is_ef(estimate: Estimate) -> bool:
+def is_ef(estimate: Estimate) -> bool:
     """Tell an EF that may stand in a report from what a research network says."""
     return estimate.name == EJECTION_FRACTION and not estimate.research and bool(np.isfinite(estimate.value))

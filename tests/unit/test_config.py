@@ -73,6 +73,17 @@ def test_an_error_names_file_key_and_expectation(tmp_path, text, expected):
     assert expected in str(raised.value)
 
 
+def test_the_environment_gives_lists_as_toml_does():
+    """What only looks like a list, an address of IPv6, stays text."""
+    config = load(None, {"ECHO_SCP_REPORT__OBJECTS": '["SR", "SEG"]', "ECHO_SCP_WEB__ADDRESS": "::1"})
+
+    assert config.report.objects == ("SR", "SEG")
+    with pytest.raises(ConfigurationError, match=r"ECHO_SCP_REPORT__OBJECTS: report\.objects.*\[::1\]"):
+        load(None, {"ECHO_SCP_REPORT__OBJECTS": "[::1]"})
+    with pytest.raises(ConfigurationError, match=r"ECHO_SCP_REPORT__OBJECTS: report\.objects\.1: .*'SAG'"):
+        load(None, {"ECHO_SCP_REPORT__OBJECTS": '["SR", "SAG"]'})
+
+
 def test_an_error_of_the_environment_names_the_variable():
     """Not the file, which is innocent."""
     with pytest.raises(ConfigurationError, match=r"ECHO_SCP_RECEIVE__PORT: receive\.port"):

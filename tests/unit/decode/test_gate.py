@@ -87,6 +87,11 @@ def test_a_missing_element_never_refuses(missing: str) -> None:
         ({"SOPClassUID": EncapsulatedPDFStorage}, Reason.NOT_AN_IMAGE, "Encapsulated PDF"),
         ({"SOPClassUID": TwelveLeadECGWaveformStorage}, Reason.NOT_AN_IMAGE, "ECG Waveform"),
         ({"SOPClassUID": RawDataStorage}, Reason.NOT_AN_IMAGE, "Raw Data"),
+        (
+            {"Manufacturer": "echo-scp", "ManufacturerModelName": "echo-scp"},
+            Reason.OWN_RESULT,
+            "Manufacturer (0008,0070) is echo-scp",
+        ),
         ({"SOPClassUID": EnhancedUSVolumeStorage}, Reason.VOLUME_3D, "Enhanced US Volume"),
         ({"Modality": "XA"}, Reason.NOT_ULTRASOUND, "Modality (0008,0060) is XA"),
         ({"Rows": None, "Columns": None, "BitsAllocated": None}, Reason.NO_PIXEL_DATA, "private format"),

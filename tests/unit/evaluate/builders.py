@@ -14,6 +14,7 @@ from echo_scp.inference.catalogue import Engines
 from echo_scp.model import Structure, View
 from echo_scp.pipeline import Pipeline
 from tests.unit.fakes import FakeEngine, make_manifest
+from tests.unit.inference.manifests import VALID
 
 GREY_PER_LABEL = 60
 SIDE = 128
@@ -73,12 +74,20 @@ def view_engine(view: int = 0) -> FakeEngine:
     return FakeEngine(make_manifest("view"), lambda batch: np.repeat(row, len(batch), axis=0))
 
 
+def regressing_engine(ef_percent: float) -> FakeEngine:
+    """Give one EF for any frame of an A4C clip."""
+    manifest = make_manifest("ejection_fraction", **VALID["ejection_fraction"])
+    return FakeEngine(manifest, lambda batch: np.full((len(batch), 1), ef_percent, dtype=np.float32))
+
+
 def make_settings(**changes) -> Settings:
     return Settings(Config(), **changes)
 
 
-def make_evaluator(segmentation: FakeEngine | None = None, view: int = 0, **settings) -> Evaluator:
-    engines = Engines(view_engine(view), segmentation or reading_engine())
+def make_evaluator(
+    segmentation: FakeEngine | None = None, view: int = 0, additional: tuple[FakeEngine, ...] = (), **settings
+) -> Evaluator:
+    engines = Engines(view_engine(view), segmentation or reading_engine(), additional)
     chosen = make_settings(**settings)
     return Evaluator(Pipeline(chosen.config, engines), chosen)
 

@@ -73,7 +73,8 @@ def test_frames_without_labels_are_still_measured(tmp_path):
 
     (case,) = find_cases(tmp_path, None)
 
-    assert [frame.label_map for frame in case.clips[0].load(AnalysisConfig()).labelled] == [None, None]
+    labelled = case.clips[0].load(AnalysisConfig()).labelled
+    assert [(frame.label_map, frame.structures) for frame in labelled] == [(None, ()), (None, ())]
 
 
 def test_a_split_names_patients_and_misses_none(tmp_path):

@@ -14,8 +14,10 @@ from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import Phase, Reference
 from echo_scp.evaluate.dicom import cases_by_csv, cases_by_reports
 from echo_scp.evaluate.layouts import Selection, open_data
+from echo_scp.folder import find_studies
 from echo_scp.model import Sex, Structure, View
 from echo_scp.phantom.study import write_study
+from tests.unit.evaluate.builders import write_archive
 from tests.unit.evaluate.reports import group, number, report, save
 
 
@@ -69,6 +71,18 @@ def test_a_row_that_names_nothing_is_a_case_with_a_problem(study, tmp_path):
     assert "truth.csv:2: identifier: '99-gone' names no study" in case.problem.detail
 
 
+def test_a_row_that_names_a_report_is_a_case_with_a_problem(study, tmp_path):
+    """Its truth would belong to a case without clips, and be compared with nothing."""
+    folder, _ = study
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    save(report(group(number(("18043-0", "LN"), "58", "%"))), both / "sr.dcm")
+
+    (case,), _ = cases_by_csv(both, csv_of(tmp_path, "sr,,40,,,,"))
+
+    assert (case.reference, case.problem.reason) == (Reference(40), "missing_file")
+
+
 def test_a_name_that_two_files_share_is_not_guessed(study, tmp_path):
     """The number of files is told."""
     folder = tmp_path / "data"
@@ -84,6 +98,29 @@ def test_a_name_that_two_files_share_is_not_guessed(study, tmp_path):
 def sorted_cases(folder, truth):
     cases, remarks = cases_by_csv(folder, truth)
     return sorted(cases, key=lambda case: case.problem is None), remarks
+
+
+def test_a_uid_is_not_taken_for_another_files_name_without_suffix(study, tmp_path):
+    """Files are often called by their UIDs, and one UID may begin with another."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for uid in ("1.2.3.100", "1.2.3.100.1"):
+        instance = dcmread(study[1][0].path)
+        instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = uid
+        instance.save_as(folder / uid)
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, "1.2.3.100,A4C,57,,,,"))
+
+    assert [clip.path.name for clip in case.clips] == ["1.2.3.100"]
+
+
+def test_two_truths_of_the_same_are_named(study, tmp_path):
+    """Also under two names; the last one would count in silence."""
+    folder, written = study
+    truth = csv_of(tmp_path, "01-a4c,A4C,57,,,,", f"{written[0].sop_instance_uid},A4C,41,,,,")
+
+    with pytest.raises(EvaluationError, match=r"truth.csv:3: identifier: names what line 2 names: .*01-a4c.dcm"):
+        cases_by_csv(folder, truth)
 
 
 def test_masks_are_read_beside_the_csv(study, tmp_path):
@@ -135,6 +172,7 @@ def test_reports_of_another_device_are_the_truth_of_their_study(study, tmp_path)
     told = group(number(("18043-0", "LN"), "58", "%"))
     save(report(told, study_instance_uid=uid), tmp_path / "sr" / "1.dcm")
     save(report(told, study_instance_uid="1.2.3.4"), tmp_path / "sr" / "2.dcm")
+    save(report(group(number(("18026-5", "LN"), "90", "mL")), study_instance_uid="1.2.3.4"), tmp_path / "sr" / "3.dcm")
 
     cases, _ = cases_by_reports(folder, tmp_path / "sr")
     lost = next(case for case in cases if case.identifier == "1.2.3.4")
@@ -142,7 +180,7 @@ def test_reports_of_another_device_are_the_truth_of_their_study(study, tmp_path)
 
     assert (len(found.clips), found.reference) == (len(written), Reference(58))
     assert lost.problem.reason == "missing_file"
-    assert lost.reference == Reference(58)
+    assert lost.reference == Reference(58, 90)
 
 
 def test_a_folder_without_truth_is_evaluated_as_far_as_it_goes(study):
@@ -170,6 +208,29 @@ def test_reports_among_the_images_are_found(study, tmp_path):
     assert (len(case.clips), case.reference) == (len(written), Reference(58))
 
 
+def test_our_own_results_are_neither_truth_nor_clips(study, tmp_path):
+    """An archive's export holds what the node sent it; its overlay cines show hearts that are drawn on."""
+    folder, written = study
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    cine = dcmread(written[0].path)
+    ours = report(group(number(("18043-0", "LN"), "58", "%")), study_instance_uid=cine.StudyInstanceUID)
+    cine.SOPInstanceUID = cine.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+    for result in (cine, ours):
+        result.Manufacturer = result.ManufacturerModelName = "echo-scp"
+    cine.save_as(both / "cine.dcm")
+    save(ours, both / "sr.dcm")
+
+    data = open_data((both,), None)
+    _, skipped = find_studies([both])
+
+    assert data.layout == "DICOM without truth"
+    assert [len(case.clips) for case in data.cases] == [len(written)]
+    assert {file.path.name: file.detail for file in skipped} == dict.fromkeys(
+        ("cine.dcm", "sr.dcm"), "a result of echo-scp, not an acquisition"
+    )
+
+
 def test_a_patient_is_grouped_without_being_named(study, tmp_path):
     """The identifier of the patient is in no output."""
     folder, written = study
@@ -182,7 +243,7 @@ def test_a_patient_is_grouped_without_being_named(study, tmp_path):
 
 def test_no_report_with_an_ef_is_an_error(study):
     """Where reports are asked for, images alone will not do."""
-    with pytest.raises(EvaluationError, match="none of 0 structured reports"):
+    with pytest.raises(EvaluationError, match="none of 0 reports of other devices"):
         open_data((study[0],), study[0])
 
 
@@ -190,3 +251,16 @@ def test_a_folder_of_dicom_has_no_splits(study):
     """The option is not ignored."""
     with pytest.raises(EvaluationError, match="--split"):
         open_data((study[0],), None, Selection(split="test"))
+
+
+def test_an_empty_selection_says_what_emptied_it(study, tmp_path):
+    """The wrong folder, the wrong split, or no patient with both views."""
+    archive = write_archive(tmp_path / "a4c.npz")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(EvaluationError, match=r"empty: no case .* expected DICOM, FileList.csv \(EchoNet-Dynamic\)"):
+        open_data((tmp_path / "empty",), None)
+    with pytest.raises(EvaluationError, match="no case of split 'tset' in layout NumPy"):
+        open_data((archive,), None, Selection(split="tset"))
+    with pytest.raises(EvaluationError, match=r"none of 3 cases .* has both views"):
+        open_data((archive,), None, Selection(both_views=True))

@@ -50,6 +50,7 @@ def test_a_video_brings_its_numbers_frames_and_tracings(tmp_path):
     case, _ = find_cases(tmp_path, None)
     loaded = case.clips[0].load(AnalysisConfig())
 
+    assert case.clips[0].name == "0XA.avi"  # as size.csv and test_predictions.csv of EchoNet-Dynamic have it
     assert case.clips[0].reference.ef_percent == 55.5
     assert loaded.clip.frames.shape == (12, 112, 112)
     assert loaded.clip.frame_times_ms[1] == 20
@@ -93,7 +94,7 @@ def test_a_tracing_beyond_the_video_is_named(tmp_path):
     write_data(tmp_path)
     write_video(tmp_path / "Videos" / "0XA.avi", count=5)
 
-    with pytest.raises(EvaluationError, match="0XA: frame 9 is traced, the video has 5 frames"):
+    with pytest.raises(EvaluationError, match=r"0XA\.avi: frame 9 is traced, the video has 5 frames"):
         find_cases(tmp_path, None)[0].clips[0].load(AnalysisConfig())
 
 

@@ -23,6 +23,7 @@ from tests.unit.evaluate.builders import (
     make_evaluator,
     picture_of,
     reading_engine,
+    regressing_engine,
     write_archive,
 )
 from tests.unit.fakes import make_manifest
@@ -75,6 +76,22 @@ def test_an_engine_that_sees_the_truth_agrees_with_it(tmp_path):
     told = {item.measured_by: item.truth for item in result.comparisons if item.against is Against.REFERENCE}
     method = "A4C single plane, labelled frames"
     assert told == {method: 44, f"experts' outlines, {method}": 44, "headline, labelled frames": 44}
+
+
+def test_frames_that_nobody_traced_are_measured_and_not_scored(tmp_path):
+    """Against the reference, as the patients of a challenge are whose tracings are kept back."""
+    path = write_archive(tmp_path / "a4c.npz", ef_percent=44.0)
+    with np.load(path) as file:
+        bare = {name: file[name] for name in file.files if name != "labels"}
+    np.savez(path, **bare)
+    case, *_ = find_cases([path], None)
+
+    result = make_evaluator().evaluate(case)
+
+    assert result.frames == ()
+    assert result.clips[0].refusal is None
+    assert {item.against for item in result.comparisons} == {Against.REFERENCE}
+    assert comparison(result, measured_by="A4C single plane, labelled frames").measured == pytest.approx(44, abs=3)
 
 
 def test_two_views_give_a_biplane_ef(tmp_path):
@@ -217,6 +234,29 @@ def test_a_regression_networks_ef_is_compared_beside():
 
     beside = [item for item in compared if item.measured_by == "study, regression"]
     assert [(item.quantity, item.measured, item.truth) for item in beside] == [(Quantity.EF, 55, 50)]
+
+
+@pytest.mark.parametrize("segmentation", [reading_engine, blind_engine])
+def test_a_regression_network_is_compared_clip_by_clip(segmentation, tmp_path):
+    """With the truth of the clip, also where outlines give no EF; a view that it is not for carries the reason."""
+    four = Beating(tmp_path, Reference(51, 100, 49))
+    two = Beating(tmp_path, Reference(50), view=View.A2C)
+    two.name = "two"
+
+    results = [
+        make_evaluator(segmentation(), additional=(regressing_engine(55),), view=view).evaluate(
+            Case("a", "a", (source,))
+        )
+        for view, source in ((0, four), (1, two))
+    ]
+
+    measured = [item for item in results[0].comparisons if item.measured_by == "A4C cine, regression"]
+    assert [(item.quantity, item.truth, item.measured) for item in measured] == [(Quantity.EF, 51, 55)]
+    refused = comparison(results[1], measured_by="A2C cine, regression")
+    assert (refused.measured, refused.refusal is None) == (None, False)
+    assert not [
+        item for item in make_evaluator().evaluate(Case("a", "a", (four,))).comparisons if "reg" in item.measured_by
+    ]
 
 
 def test_a_broken_engine_does_not_end_the_run(tmp_path):

@@ -9,7 +9,7 @@ from echo_scp.config import AnalysisConfig
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import Phase, Reference
 from echo_scp.evaluate.frames_file import find_cases
-from echo_scp.model import View
+from echo_scp.model import Structure, View
 from tests.unit.evaluate.builders import write_archive
 
 
@@ -64,12 +64,72 @@ def test_pictures_with_a_view_alone_are_cases_of_the_view_engine(tmp_path):
 def test_what_an_archive_lacks_is_named(tmp_path):
     """The file, and the array or field."""
     (tmp_path / "text.npz").write_text("no archive")
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
     np.savez(tmp_path / "bare.npz", images=np.zeros((1, 4, 4), dtype=np.uint8))
     np.savez(tmp_path / "nameless.npz", images=np.zeros((1, 4, 4), np.uint8), meta=np.zeros(1, dtype=[("phase", "U2")]))
 
     with pytest.raises(EvaluationError, match=r"text.npz"):
         find_cases([tmp_path / "text.npz"], None)
+    with pytest.raises(EvaluationError, match=r"array.npz: is not a readable"):
+        find_cases([tmp_path / "array.npz"], None)
     with pytest.raises(EvaluationError, match=r"bare.npz: has no array meta"):
         find_cases([tmp_path / "bare.npz"], None)
     with pytest.raises(EvaluationError, match=r"nameless.npz: meta has no field 'name'"):
         find_cases([tmp_path / "nameless.npz"], None)
+
+
+FAULTS = {
+    "images: expected uint8": {"images": np.zeros((2, 16, 16), dtype=np.float32)},
+    "as many as meta has rows": {"images": np.zeros((1, 16, 16), dtype=np.uint8)},
+    r"or \(2, H, W, 3\)": {"images": np.zeros((2, 3, 16, 16), dtype=np.uint8)},
+    "labels: expected whole numbers": {"labels": np.zeros((2, 8, 8), dtype=np.uint8)},
+}
+
+
+@pytest.mark.parametrize(("told", "arrays"), FAULTS.items(), ids=FAULTS)
+def test_arrays_that_do_not_fit_are_named_before_anything_is_computed(told, arrays, tmp_path):
+    """Grey values from 0 to 1 would be read as black pictures."""
+    values = {"images": np.zeros((2, 16, 16), dtype=np.uint8), "meta": meta_of("ED", "ES")}
+    np.savez(tmp_path / "wrong-a4c.npz", **(values | arrays))
+
+    with pytest.raises(EvaluationError, match=rf"wrong-a4c.npz: .*{told}"):
+        find_cases([tmp_path / "wrong-a4c.npz"], None)
+
+
+def meta_of(*phases, text="U"):
+    fields = [("patient", f"{text}8"), ("phase", f"{text}2")]
+    return np.array([("one", phase) for phase in phases], dtype=fields)
+
+
+def test_labels_that_mean_nothing_are_named(tmp_path):
+    """255 is a mask's way to say it, not an archive's."""
+    images = np.zeros((2, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "a4c.npz", images=images, labels=images + 255, meta=meta_of("ED", "ES"))
+
+    (case,) = find_cases([tmp_path / "a4c.npz"], None)
+
+    with pytest.raises(EvaluationError, match=r"a4c.npz: labels are 0 to 3; it has 255 to 255"):
+        case.clips[0].load(AnalysisConfig())
+
+
+def test_text_may_be_bytes(tmp_path):
+    """As HDF5 gives it."""
+    images = np.zeros((2, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "a4c.npz", images=images, meta=meta_of(b"ED", b"ES", text="S"))
+
+    (case,) = find_cases([tmp_path / "a4c.npz"], None)
+
+    assert (case.patient, case.clips[0].phases) == ("one", (Phase.END_DIASTOLE, Phase.END_SYSTOLE))
+
+
+def test_what_nobody_traced_in_an_archive_is_not_compared(tmp_path):
+    """The ventricle alone, or nothing at all."""
+    images = np.zeros((2, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "alone-a4c.npz", images=images, labels=images + 1, meta=meta_of("ED", "ES"))
+    np.savez(tmp_path / "bare-a4c.npz", images=images, meta=meta_of("ED", "ES"))
+
+    (alone,), (bare,) = (find_cases([tmp_path / f"{name}-a4c.npz"], None) for name in ("alone", "bare"))
+
+    assert {frame.structures for frame in alone.clips[0].load(AnalysisConfig()).labelled} == {(Structure.LV_CAVITY,)}
+    assert {frame.structures for frame in bare.clips[0].load(AnalysisConfig()).labelled} == {()}

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from echo_scp.errors import StorageError
+from echo_scp.evaluate import Selection, plan_of, report
 from echo_scp.evaluate import evaluation as evaluation_module
 from echo_scp.evaluate import run as run_module
 from echo_scp.evaluate.case import Refusal
@@ -126,7 +128,9 @@ def test_exports_have_the_seeds_columns(tmp_path):
     )
     refused = ClipOutcome("0XB.avi", View.A2C, View.PLAX, 0.8, Refusal("view_not_measured", "PLAX"))
     results = (make_result(clips=(cine,)), make_result("b", clips=(refused,)))
-    views = confusion((cine, refused), (View.A4C, View.A2C, View.PLAX, View.OTHER))
+    short_axis = ClipOutcome("0XC.avi", View.PSAX, View.A5C, 0.7, Refusal("view_not_measured", "A5C"))
+    unread = ClipOutcome("0XD.avi", View.SUBCOSTAL, None, None, Refusal("undecodable", "broken"))
+    views = confusion((cine, refused, short_axis, unread), tuple(View))
 
     write_exports(tmp_path, results, views, (), NOW)
 
@@ -141,9 +145,13 @@ def test_exports_have_the_seeds_columns(tmp_path):
     assert header[-4:] == ["view23_pred", "view4_dev", "view4_seg", "prediction_id"]
     assert first[-4:] == ["a4c", "a4c", "a4c", "1"]
     assert second[-4:] == ["plax_plax", "plax", "plax", "2"]
-    shares = {row[5]: row[6:10] for row in read(tmp_path / "classification_evaluations.csv")[1:]}
-    assert shares["a4c"] == ["0.5", "0.0", "0.0", "0.5"]
-    assert shares["plax"] == ["0.5", "0.5", "0.0", "0.0"]
+    shares = [row[5:10] for row in read(tmp_path / "classification_evaluations.csv")[1:]]
+    assert shares == [
+        ["a2c", "0.75", "0.0", "0.25", "0.0"],
+        ["a4c", "0.75", "0.0", "0.0", "0.25"],
+        ["plax", "0.75", "0.25", "0.0", "0.0"],
+        ["other", "0.5", "0.0", "0.25", "0.25"],
+    ]
     calculations = [(row[2], row[4], row[6]) for row in read(tmp_path / "measurement_calculations.csv")[1:]]
     assert calculations[:4] == [
         ("0XA.avi", "VTD(MDD-ps4)", "120.00"),
@@ -168,3 +176,15 @@ def test_intervals_are_drawn_and_tabled(written, tmp_path):
     assert "Calibration of the stated uncertainty" in page
     assert "95 %: 100 % of 4" in page
     assert "100 % (51 to 100)" in (tmp_path / "tables.md").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    """In one line; the command prints it in place of a traceback."""
+    (tmp_path / "taken").write_text("a file")
+    archive = write_archive(tmp_path / "a4c.npz", patients=1)
+    monkeypatch.setattr(evaluation_module, "evaluator_for", lambda settings: make_evaluator())
+    monkeypatch.setattr(run_module, "evaluator_for", lambda settings: make_evaluator())
+    plan = plan_of((archive,), None, Selection(), tmp_path / "taken", jobs=1)
+
+    with pytest.raises(StorageError, match=r"taken/cases: Not a directory"):
+        report(plan, make_settings(), NOW, lambda result: None)

@@ -9,9 +9,11 @@ import pytest
 
 from echo_scp.config import Config
 from echo_scp.evaluate import run as run_module
+from echo_scp.evaluate.case import Refusal
 from echo_scp.evaluate.changes import UNCHANGED, Change, Kind
 from echo_scp.evaluate.evaluator import Settings
 from echo_scp.evaluate.frames_file import find_cases
+from echo_scp.evaluate.outcome import ClipOutcome
 from echo_scp.evaluate.run import plan, run
 from echo_scp.evaluate.store import ResultStore, read_result, write_result
 from echo_scp.model import EngineIdentity
@@ -80,6 +82,20 @@ def test_a_half_written_result_is_computed_again(cases, tmp_path, monkeypatch):
     run_with(monkeypatch, again, tasks)
 
     assert again.asked == [cases[1].identifier]
+
+
+def test_a_case_on_which_the_software_failed_is_tried_again(cases, tmp_path, monkeypatch):
+    """The disk may have been away; what was refused for its own reasons stays."""
+    tasks = tasks_of(cases, tmp_path / "out")
+    run_with(monkeypatch, Counting(), tasks)
+    for task, reason in zip(tasks, ("internal_error", "not_apical"), strict=False):
+        clip = ClipOutcome("clip", refusal=Refusal(reason, "OSError: stale file handle"))
+        write_result(task.path, make_result(task.case.identifier, clips=(clip,)))
+    again = Counting()
+
+    run_with(monkeypatch, again, tasks)
+
+    assert again.asked == [cases[0].identifier]
 
 
 def test_fresh_computes_everything(cases, tmp_path, monkeypatch):

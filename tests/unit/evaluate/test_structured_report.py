@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydicom import Dataset
 
 from echo_scp.evaluate.case import Reference
 from echo_scp.evaluate.structured_report import read_reference
@@ -76,3 +77,16 @@ def test_volumes_in_every_spelling_of_millilitre():
 def test_a_report_of_something_else_tells_nothing():
     """No content at all is no error."""
     assert read_reference(report(group(number(("8867-4", "LN"), "70", "/min")))) == Reference()
+
+
+def test_several_reports_of_a_study_are_read_as_one():
+    """Volumes may stand in another one; a corrected report takes the place of the one before."""
+    wrong, volumes = report(group(number(EF, "85", "%"))), report(group(number(EDV, "110", "mL")))
+    corrected = report(group(number(EF, "58", "%")))
+    instance, series, study = Dataset(), Dataset(), Dataset()
+    instance.ReferencedSOPInstanceUID = wrong.SOPInstanceUID
+    series.ReferencedSOPSequence = [instance]
+    study.ReferencedSeriesSequence = [series]
+    corrected.PredecessorDocumentsSequence = [study]
+
+    assert read_reference(corrected, volumes, wrong) == Reference(ef_percent=58, edv_ml=110)

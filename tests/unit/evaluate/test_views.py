@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from echo_scp.evaluate.outcome import ClipOutcome
-from echo_scp.evaluate.views import confusion
+from echo_scp.evaluate.views import NOT_ASSESSED, confusion
 from echo_scp.model import View
 
 KNOWN = (View.A4C, View.A2C, View.PLAX, View.OTHER)
@@ -52,3 +52,15 @@ def test_every_clip_is_counted_once_for_every_view():
 def test_no_known_view_gives_no_matrix():
     """Nothing is made up."""
     assert confusion(clips((None, View.A4C)), KNOWN) is None
+
+
+def test_an_answer_that_the_engine_has_no_label_for_is_counted():
+    """An engine of two views that is unsure says other; the clip is in the table, not beside it."""
+    found = confusion(clips((View.A4C, View.OTHER), (View.PLAX, View.OTHER)), (View.A4C, View.A2C))
+
+    assert found is not None
+    assert found.columns == ("A4C", "A2C", "other", NOT_ASSESSED)
+    assert found.counts == ((0, 0, 1, 0), (0, 0, 1, 0))
+    assert [(row.view, row.fn, row.fp, row.tp) for row in found.per_view if row.view is View.OTHER] == [
+        (View.OTHER, 0, 1, 1)
+    ]

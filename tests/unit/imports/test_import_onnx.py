@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from echo_scp.errors import ConfigurationError, EngineError, ManifestError
@@ -15,6 +17,9 @@ from echo_scp.imports import KINDS, ImportOptions, import_engine
 from echo_scp.imports.manifest_text import to_toml
 from echo_scp.imports.options import with_settings
 from echo_scp.inference.manifest import read_manifest
+from echo_scp.inference.onnx_artefact import run_artefact
+from echo_scp.inference.onnxruntime import OnnxRuntimeEngine
+from echo_scp.inference.verify import make_batch
 from tests.unit.inference.manifests import VALID
 from tests.unit.inference.networks import SIZE, network_bytes
 
@@ -46,7 +51,7 @@ def test_settings_make_an_engine_of_an_onnx_file(tmp_path):
 
 
 def test_a_manifest_beside_the_file_says_the_same(tmp_path):
-    """Settings go over it; its name, hashes and training are not believed."""
+    """Options go over settings, these over the manifest; its hashes are not believed."""
     stated = {
         "schema": 1,
         "name": "theirs",
@@ -55,19 +60,54 @@ def test_a_manifest_beside_the_file_says_the_same(tmp_path):
         "licence": "theirs",
         **VALID["segmentation"],
         "artefacts": {"fp32": {"file": "x", "sha256": "0"}},
-        "training": {"data": "theirs", "script": "theirs"},
+        "training": {"data": "theirs", "script": "train.py", "seed": 3},
         "input": {"mean": 0.1, "std": 0.2},
+        "metrics": {"dice": 0.9},
     }
     path = tmp_path / "manifest.toml"
     path.write_text(to_toml(stated))
-    options = ImportOptions("mine", version="2.0", licence="MIT", settings=("input.mean=0.3",))
+    files = [make_file(tmp_path), path]
+    options = ImportOptions("mine", version="2.0", data="ours", settings=("input.mean=0.3", "licence=MIT"))
 
-    manifest = import_engine("onnx", [make_file(tmp_path), path], options, tmp_path / "e")
+    manifest = import_engine("onnx", files, options, tmp_path / "e")
+    untold = import_engine("onnx", files, ImportOptions(), tmp_path / "e")
 
     assert (manifest.name, manifest.version, manifest.licence) == ("mine", "2.0", "MIT")
     assert (manifest.input.mean, manifest.input.std) == (0.3, 0.2)
-    assert manifest.training.data == "unknown"
+    assert manifest.training.data == "ours"
     assert manifest.views == ("A4C", "A2C")
+    assert (untold.name, untold.version, untold.licence) == ("theirs", "7", "theirs")
+    assert (untold.training.data, untold.training.seed, untold.metrics) == ("theirs", 3, {"dice": 0.9})
+    assert untold.training.script.startswith("train.py; imported as onnx from network.onnx (sha256 ")
+
+
+def test_what_nobody_says_is_unknown(tmp_path):
+    """Licence and data are never guessed."""
+    manifest = import_engine("onnx", [make_file(tmp_path)], ImportOptions(settings=OUTLINES), tmp_path / "e")
+
+    assert (manifest.name, manifest.version) == ("onnx", "1.0.0")
+    assert (manifest.licence, manifest.training.data) == ("unknown", "unknown")
+
+
+def test_weights_in_another_file_become_part_of_the_artefact(tmp_path, monkeypatch):
+    """As torch exports them; the engine needs neither that file nor the folder that it lay in."""
+    given = tmp_path / "given"
+    given.mkdir()
+    model = onnx.load_from_string(network_bytes())
+    onnx.save(
+        model, given / "network.onnx", save_as_external_data=True, location="network.onnx.data", size_threshold=64
+    )
+    monkeypatch.chdir(given)
+
+    manifest = import_engine("onnx", [given / "network.onnx"], ImportOptions(settings=OUTLINES), tmp_path / "e")
+    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(given)
+    batch = make_batch(manifest, 2)
+    (tmp_path / "whole.onnx").write_bytes(network_bytes())
+
+    answers = OnnxRuntimeEngine(manifest).run(batch)
+    assert np.array_equal(answers, run_artefact(tmp_path / "whole.onnx", batch))
+    assert "network.onnx.data (sha256" in manifest.training.script
 
 
 def test_a_head_of_numbers_is_a_phenotype_engine(tmp_path):

@@ -9,6 +9,7 @@ from echo_scp.inference import bench as benching
 from echo_scp.inference.bench import Timing, bench, runnable
 from tests.unit.fakes import FakeEngine, make_manifest
 from tests.unit.inference.engines import site_config
+from tests.unit.inference.manifests import INPUT, VALID
 
 ARTEFACTS = {name: {"file": f"{name}.onnx", "sha256": "0" * 64} for name in ("fp32", "fp16", "int8")}
 
@@ -43,6 +44,18 @@ def test_every_round_goes_through_all_cases(monkeypatch, tmp_path):
     assert [(timing.precision, timing.batch, len(timing.rounds_ms)) for timing in timings] == [
         (*case, 3) for case in cases
     ]
+
+
+def test_frames_are_counted_not_inputs(monkeypatch, tmp_path):
+    """A network of clips takes many at once."""
+    monkeypatch.setattr(benching, "open_engine", lambda manifest, config: FakeEngine(manifest, lambda batch: batch))
+    manifest = make_manifest(
+        "ejection_fraction", **{**VALID["ejection_fraction"], "input": {**INPUT, "layout": "NCTHW"}}
+    )
+
+    (timing,) = bench(manifest, site_config(tmp_path), precisions=("fp32",), batches=(2,), rounds=2)
+
+    assert timing.frames_per_s == pytest.approx(1000 * 2 * manifest.sampling.frames / timing.median_ms)
 
 
 def test_nothing_falls_back_while_it_is_measured(monkeypatch, tmp_path):

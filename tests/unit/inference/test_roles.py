@@ -44,16 +44,31 @@ def test_without_additional_engines_there_are_two(tmp_path):
 
 
 def test_additional_engines_are_asked_for_their_views(tmp_path):
-    """The first segmentation keeps the views that it knows; the head gives numbers for A4C."""
-    names = (make_segmentation(tmp_path, "other-a4c", "A4C"), make_phenotype(tmp_path, "head"))
+    """The first segmentation keeps the view that it knows; the head gives numbers for A4C."""
+    first = make_segmentation(tmp_path, "first-a4c", "A4C")
+    names = (make_segmentation(tmp_path, "other-a2c", "A2C"), make_phenotype(tmp_path, "head"))
+    changes = {"segmentation_engine": first, "additional_engines": (*names, *names), "research_phenotypes": True}
 
-    engines = load_engines(site_config(tmp_path, additional_engines=(*names, *names), research_phenotypes=True))
+    engines = load_engines(site_config(tmp_path, **changes))
 
-    assert [engine.manifest.name for engine in engines.additional] == ["other-a4c", "head"]
+    assert [engine.manifest.name for engine in engines.additional] == ["other-a2c", "head"]
     assert engines.segmentation_of(View.A4C) is engines.segmentation
+    assert engines.segmentation_of(View.A2C) is engines.additional[0]
     assert [engine.manifest.name for engine in engines.estimators_of(View.A4C)] == ["head"]
     assert engines.estimators_of(View.A2C) == ()
-    assert [identity.name for identity in engines.identities] == ["view", "lv-apical", "other-a4c", "head"]
+    assert [identity.name for identity in engines.identities] == ["view", "first-a4c", "other-a2c", "head"]
+
+
+def test_a_segmentation_that_would_never_be_asked_is_not_loaded(tmp_path):
+    """Reports would name it among the engines that ran; the log says which key gives it work."""
+    config = site_config(tmp_path, additional_engines=(make_segmentation(tmp_path, "other-a4c", "A4C"),))
+
+    with structlog.testing.capture_logs() as logs:
+        engines = load_engines(config)
+
+    assert engines.additional == ()
+    found = [(entry["event"], entry["engine"], entry["key"]) for entry in logs]
+    assert found == [("engine.never_asked", "other-a4c", "analysis.segmentation_engine")]
 
 
 def test_a_phenotype_engine_needs_the_switch_too(tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import structlog
 
@@ -168,3 +169,14 @@ def test_the_cpu_does_not_run_fp16(manifest):
     engine = open_engine(with_half(manifest), AnalysisConfig(precision="fp16"))
 
     assert engine.identity == manifest.identity("fp32")
+
+
+def test_weights_in_a_file_that_no_hash_covers_are_refused(tmp_path, monkeypatch):
+    """Also when such a file lies in the folder, or where the command was started."""
+    manifest = make_network(tmp_path)
+    artefact = manifest.artefact_path("fp32")
+    onnx.save(onnx.load(artefact), artefact, save_as_external_data=True, location="weights", size_threshold=64)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(EngineError, match=r"model\.onnx: ONNX Runtime cannot load it"):
+        OnnxRuntimeEngine(manifest)
