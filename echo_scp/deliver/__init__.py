@@ -1,12 +1,13 @@
 """Results to those who want them: by C-STORE or STOW-RS, one object at a time, each answer judged."""
 
 from echo_scp.deliver.commitment import request_commitment
-from echo_scp.deliver.dimse import accepted_sop_classes, associate, echo, send
+from echo_scp.deliver.dimse import MAXIMUM_PDU_BYTES, accepted_sop_classes, associate, echo, send
 from echo_scp.deliver.outcome import DeliveryOutcome, Sender, offer_of
 from echo_scp.deliver.rules import StudyFacts, study_facts, wants
 from echo_scp.deliver.sender import open_sender
 
 __all__ = [
+    "MAXIMUM_PDU_BYTES",
     "DeliveryOutcome",
     "Sender",
     "StudyFacts",

@@ -17,7 +17,6 @@ import queue
 import threading
 import time
 from itertools import cycle
-from typing import cast
 
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -63,7 +62,7 @@ class AnswerKeeper(DIMSEServiceProvider):
         given_up_at_s = time.monotonic() + (self.dimse_timeout or threading.TIMEOUT_MAX)
         while (left_s := given_up_at_s - time.monotonic()) > 0:  # a peer may answer what nobody asked, for ever
             try:
-                taken = cast(_Message, self.msg_queue.get(timeout=left_s))
+                taken = self.msg_queue.get(timeout=left_s)
             except queue.Empty:
                 break
             if taken[1] is None or taken[1].MessageIDBeingRespondedTo == self._awaited:

@@ -24,6 +24,7 @@ from echo_scp.deliver.tls import tls_context
 from echo_scp.errors import DestinationUnreachableError, NoAnswerError, ObjectNotSupportedError
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
+MAXIMUM_PDU_BYTES = 16382  # of what a destination may send us: answers
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
@@ -128,6 +129,7 @@ def associate(
     ae = AE(ae_title=calling_ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
     tls = (tls_context(destination), destination.host) if destination.tls else None
     try:
