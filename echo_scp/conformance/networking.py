@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from echo_scp.commitment import STORAGE_COMMITMENT
 from echo_scp.config import Config
 from echo_scp.conformance.blocks import Block, Heading, Listing, Paragraph, Table
 from echo_scp.conformance.parameters import destination_rows, parameter_rows
 from echo_scp.conformance.statuses import answers
-from echo_scp.deliver import MAXIMUM_PDU_BYTES
+from echo_scp.deliver import MAXIMUM_PDU_BYTES, proposed_syntaxes
 from echo_scp.receive.offer import known_transfer_syntaxes, name_of, service_transfer_syntaxes, standard_offers
-from echo_scp.report.sop_classes import SOP_CLASSES
+from echo_scp.report.sop_classes import SOP_CLASSES, transfer_syntax_of
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 
@@ -118,14 +117,10 @@ def _sending(config: Config) -> Iterator[Block]:
     yield Heading("4.2.2.2", "Proposed presentation contexts")
     services = ", ".join(name_of(uid) for uid in service_transfer_syntaxes())
     rows = [("Verification SOP Class", "1.2.840.10008.1.1", services, "SCU")]
-    syntaxes = "that of the stored object; without compressed pixels Explicit and Implicit VR Little Endian too"
-    rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))]
+    sent = {uid: transfer_syntax_of(kind) for kind, uids in SOP_CLASSES.items() for uid in uids}
+    rows += [(name_of(uid), uid, _proposed(stored_in), "SCU") for uid, stored_in in sent.items()]
     rows += [(name_of(STORAGE_COMMITMENT), STORAGE_COMMITMENT, services, "SCU; SCP to report")]
     yield Table(("SOP class", "UID", "transfer syntaxes", "role"), tuple(rows))
-    yield Paragraph(
-        "Segmentations are stored in Deflated Explicit VR Little Endian, cines with outlines in JPEG Baseline (Process "
-        "1), all else in Explicit VR Little Endian. The other encodings are proposed in a context of their own."
-    )
     yield Paragraph(
         "A machine that asked the Receiver AE for Storage Commitment and whose association has ended is called, with "
         "the role of SCP proposed for ourselves, every minute for a week until it confirms the N-EVENT-REPORT."
@@ -147,3 +142,9 @@ def _sending(config: Config) -> Iterator[Block]:
         yield Paragraph("None.")
         return
     yield Table(("name", "objects"), tuple((each.name, ", ".join(each.send)) for each in config.destinations))
+
+
+def _proposed(stored_in: str) -> str:
+    """Name the stored encoding first, then those of the second presentation context."""
+    contexts = (", ".join(map(name_of, syntaxes)) for syntaxes in proposed_syntaxes(stored_in))
+    return "; in a context of its own: ".join(contexts)
