@@ -132,10 +132,14 @@ def _sending(config: Config) -> Iterator[Block]:
     )
     yield Heading("4.2.2.3", "Answers of destinations")
     yield Paragraph(
-        "Success, or a warning (0x0001, 0xBxxx, 0x0107, 0x0116), counts as delivered; the warning is kept. An object "
-        "without an accepted presentation context, or with status 0x0122 or HTTP 415, is not sent again: the kinds in "
-        "destinations.fallbacks go in its place. Any other status, and any failure of the association, is tried again. "
-        "What a destination does not commit is sent again."
+        "Success, a warning (0x0001, 0xBxxx, 0x0107, 0x0116; it is kept) and duplicate SOP instance (0x0111) count as "
+        "delivered. An object without an accepted presentation context, or with status 0x0122, is not sent again: the "
+        "kinds in destinations.fallbacks go in its place. Any other status, and any failure of the association, is "
+        "tried again. What a destination does not commit is sent again."
+    )
+    yield Paragraph(
+        "By STOW-RS the Failure Reason and the Warning Reason of the answer count, where it has none the HTTP status: "
+        "0x0122, 0xC122 and 415 are not supported, 408, 425, 429 and 502 to 504 mean that the destination is away."
     )
     yield Heading("4.2.2.4", "Configured destinations")
     if not config.destinations:

@@ -55,7 +55,6 @@ STATUSES: Mapping[str, Mapping[Status, str]] = MappingProxyType(
             Status.PROCESSING_FAILURE: f"the step is COMPLETED or DISCONTINUED; or {_UNREADABLE}",
             Status.NO_SUCH_OBJECT_INSTANCE: "the step was not created here",
             Status.NO_SUCH_SOP_CLASS: _OTHER_CLASS,
-            Status.MISSING_ATTRIBUTE: "no data set",
             Status.RESOURCE_LIMITATION: _NO_ROOM,
         },
         "any other request": {Status.UNRECOGNISED_OPERATION: "always"},
@@ -87,7 +86,8 @@ def answers() -> Iterator[Block]:
     yield Table(("result", "source", "reason", "when"), _REJECTIONS)
     yield Paragraph(
         "With receive.peers, a connection from an address of nobody is closed unread. What is no A-ASSOCIATE-RQ is "
-        "aborted. An association without an acceptable presentation context is accepted, each context refused."
+        "aborted, as is a message whose command set is not complete. An association without an acceptable "
+        "presentation context is accepted, each context refused."
     )
     yield Heading("4.2.1.3", "Statuses")
     rows = (

@@ -301,6 +301,15 @@ def test_a_destination_without_the_sop_class_refuses_it_by_name(tmp_path):
     assert refused.value.status is None
 
 
+def test_a_destination_that_has_the_object_already_has_it(tmp_path):
+    """Archives that take no duplicates answer so to what is sent again after a crash (PS3.7 C.5.7)."""
+    with StorageScp(0x0111).running() as port:
+        outcome = send(make_file(tmp_path), make_destination(port))
+
+    assert outcome.status == 0x0111
+    assert "already" in outcome.warning
+
+
 def test_a_destination_that_does_not_know_its_title_rejects_with_a_reason(tmp_path):
     """Called AE title not recognised: the usual mistake in a configuration."""
     scp = StorageScp(0x0000, called_ae_title="OTHER")
