@@ -46,7 +46,7 @@ STATUSES: Mapping[str, Mapping[Status, str]] = MappingProxyType(
             Status.PROCESSING_FAILURE: _UNREADABLE,
             Status.DUPLICATE_SOP_INSTANCE: "the step was created before",
             Status.NO_SUCH_SOP_CLASS: _OTHER_CLASS,
-            Status.MISSING_ATTRIBUTE: "no data set, or no Study Instance UID in the Scheduled Step Attributes Sequence",
+            Status.MISSING_ATTRIBUTE: "no Performed Procedure Step Status, or no Study Instance UID of the step",
             Status.RESOURCE_LIMITATION: _NO_ROOM,
         },
         "N-SET (MPPS)": {
