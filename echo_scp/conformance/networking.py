@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 from echo_scp.commitment import STORAGE_COMMITMENT
 from echo_scp.config import Config
 from echo_scp.conformance.blocks import Block, Heading, Listing, Paragraph, Table
 from echo_scp.conformance.parameters import destination_rows, parameter_rows
-from echo_scp.receive.offer import known_transfer_syntaxes, name_of, standard_offers
-from echo_scp.report.sop_classes import SOP_CLASSES
+from echo_scp.conformance.statuses import answers
+from echo_scp.deliver import MAXIMUM_PDU_BYTES, proposed_syntaxes
+from echo_scp.receive.offer import known_transfer_syntaxes, name_of, service_transfer_syntaxes, standard_offers
+from echo_scp.report.sop_classes import SOP_CLASSES, transfer_syntax_of
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-
-_STORE_STATUSES = (
-    ("0x0000", "Success", "the object is on disk, and so is its name (fsync of file and folder)"),
-    ("0x0110", "Processing failure", "something unforeseen; nothing is kept of the object"),
-    ("0xA700", "Out of resources", "the disk cannot take the object; sending it again may work"),
-)
 
 
 def networking(config: Config) -> Iterator[Block]:
@@ -50,12 +45,16 @@ def _model() -> Iterator[Block]:
             "by C-STORE or by STOW-RS (PS3.18).",
         )
     )
-    yield Paragraph("Both use the AE title of receive.ae_title.")
+    yield Paragraph(
+        "Both use the AE title of receive.ae_title; the answer to a request for Storage Commitment is sent under the "
+        "title that was called."
+    )
     yield Heading("4.1.2", "Sequencing of real-world activities")
     yield Paragraph(
-        "A study is analysed when its performed procedure step is completed and all its instances are here, or when "
-        "nothing new of it has arrived for study.quiet_period_s. An instance that comes later "
-        "makes a new revision, whose SR names its predecessor. Failed transmissions are repeated with growing waits "
+        "A study is analysed when its performed procedure steps are finished and all instances that they name are "
+        "here, when a machine with commits_per_study has asked for Storage Commitment of all that is here, or when "
+        "nothing new of it has arrived for the quiet period. An instance that comes later makes a new revision, whose "
+        "SR names its predecessor. Failed transmissions are repeated with growing waits "
         "until deliver.give_up_after_h is over."
     )
 
@@ -64,30 +63,30 @@ def _receiving(config: Config) -> Iterator[Block]:
     receive = config.receive
     yield Heading("4.2.1", "Receiver AE")
     yield Heading("4.2.1.1", "Association policies")
+    has_tls = receive.tls.certificate is not None
     facts = (
         ("application context", "1.2.840.10008.3.1.1.1"),
-        ("port", str(receive.port)),
+        ("port", "closed" if receive.tls.only else str(receive.port)),
+        ("port for TLS", str(receive.tls.port) if has_tls else "closed"),
+        ("called AE titles", ", ".join(receive.called_ae_titles) or "any"),
         ("associations at the same time", str(receive.maximum_associations)),
+        ("of these, of one peer", str(receive.maximum_associations_per_peer)),
         ("maximum PDU length offered", f"{receive.maximum_pdu_bytes} bytes"),
         ("asynchronous operations", "not supported: the window is one"),
-        ("silence until abort", f"{receive.network_timeout_s:g} s"),
+        ("extended negotiation", "SCP/SCU Role Selection for Storage Commitment; all other items are ignored"),
+        ("silence until abort; time for a request, for each PDU", f"{receive.network_timeout_s:g} s"),
         ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
         ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
     )
     yield Table(("policy", "value"), facts)
-    yield Heading("4.2.1.2", "Association acceptance: statuses of C-STORE")
-    yield Table(("status", "name", "meaning"), _STORE_STATUSES)
-    yield Paragraph(
-        "The data set is stored bit for bit and not coerced. A second object of the same SOP Instance UID with the "
-        "same bytes changes nothing; with other bytes it is kept beside the first and not analysed."
-    )
+    yield from answers()
     yield from _accepted_contexts()
 
 
 def _accepted_contexts() -> Iterator[Block]:
     offers = standard_offers()
     sets = tuple(dict.fromkeys(offer.transfer_syntax_uids for offer in offers))
-    yield Heading("4.2.1.3", "Accepted presentation contexts")
+    yield Heading("4.2.1.5", "Accepted presentation contexts")
     yield Paragraph(
         "Each SOP class is accepted in each transfer syntax of the named set. Storage SOP classes that are private, or "
         "that this version does not know but that lie under the storage root 1.2.840.10008.5.1.4.1.1, are accepted "
@@ -109,27 +108,47 @@ def _sending(config: Config) -> Iterator[Block]:
     yield Heading("4.2.2", "Sender AE")
     yield Heading("4.2.2.1", "Association policies")
     yield Paragraph(
-        f"Calling AE title {config.receive.ae_title}; it initiates associations and accepts none. An association may "
-        f"take {config.deliver.timeout_s:g} s. Implementation Class UID and Version Name are those of the Receiver AE."
+        f"Calling AE title {config.receive.ae_title}; it initiates associations and accepts none. It waits "
+        f"{config.deliver.timeout_s:g} s for a connection, for an association, for each PDU to leave and for each "
+        f"answer. Maximum PDU length offered: {MAXIMUM_PDU_BYTES} bytes. One operation at a time; all that waits goes "
+        "over one association as far as its contexts fit. Implementation Class UID and Version Name are those of the "
+        "Receiver AE."
     )
     yield Heading("4.2.2.2", "Proposed presentation contexts")
-    rows = [("Verification SOP Class", "1.2.840.10008.1.1", "Implicit VR Little Endian and others", "SCU")]
-    syntaxes = "that of the stored object; without compressed pixels Explicit and Implicit VR Little Endian too"
-    rows += [(name_of(uid), uid, syntaxes, "SCU") for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))]
-    rows += [(name_of(STORAGE_COMMITMENT), STORAGE_COMMITMENT, "Implicit VR Little Endian and others", "SCU")]
+    services = ", ".join(name_of(uid) for uid in service_transfer_syntaxes())
+    rows = [("Verification SOP Class", "1.2.840.10008.1.1", services, "SCU")]
+    sent = {uid: transfer_syntax_of(kind) for kind, uids in SOP_CLASSES.items() for uid in uids}
+    rows += [(name_of(uid), uid, _proposed(stored_in), "SCU") for uid, stored_in in sent.items()]
+    rows += [(name_of(STORAGE_COMMITMENT), STORAGE_COMMITMENT, services, "SCU; SCP to report")]
     yield Table(("SOP class", "UID", "transfer syntaxes", "role"), tuple(rows))
+    yield Paragraph(
+        "A machine that asked the Receiver AE for Storage Commitment and whose association has ended is called, with "
+        "the role of SCP proposed for ourselves, every minute for a week until it confirms the N-EVENT-REPORT."
+    )
     yield Paragraph(
         "Storage Commitment is asked of destinations with commitment = true. The report is taken on the association "
         "that asked for up to 10 s, and at any time by the Receiver AE on an association of the destination's, which "
         "may propose the role of SCP for itself (SCP/SCU Role Selection)."
     )
-    yield Heading("4.2.2.3", "Statuses of C-STORE")
+    yield Heading("4.2.2.3", "Answers of destinations")
     yield Paragraph(
-        "Success, or a warning (0xBxxx, 0x0107, 0x0116), counts as delivered; the warning is kept. Any other status, "
-        "and any failure of the association, is tried again."
+        "Success, a warning (0x0001, 0xBxxx, 0x0107, 0x0116; it is kept) and duplicate SOP instance (0x0111) count as "
+        "delivered. An object without an accepted presentation context, or with status 0x0122, is not sent again: the "
+        "kinds in destinations.fallbacks go in its place. Any other status, and any failure of the association, is "
+        "tried again. What a destination does not commit is sent again."
+    )
+    yield Paragraph(
+        "By STOW-RS the Failure Reason and the Warning Reason of the answer count, where it has none the HTTP status: "
+        "0x0122, 0xC122 and 415 are not supported, 408, 425, 429 and 502 to 504 mean that the destination is away."
     )
     yield Heading("4.2.2.4", "Configured destinations")
     if not config.destinations:
         yield Paragraph("None.")
         return
     yield Table(("name", "objects"), tuple((each.name, ", ".join(each.send)) for each in config.destinations))
+
+
+def _proposed(stored_in: str) -> str:
+    """Name the stored encoding first, then those of the second presentation context."""
+    contexts = (", ".join(map(name_of, syntaxes)) for syntaxes in proposed_syntaxes(stored_in))
+    return "; in a context of its own: ".join(contexts)

@@ -35,7 +35,8 @@ def annexes() -> Iterator[Block]:
     yield Table(("kind", "created SOP class", "content"), tuple(rows))
     yield Paragraph(
         "Each object is a new series of its study, with the patient and study attributes of the received instances. "
-        "UIDs derive from the study, its inputs, engines, version and kind: the same result is always the same object."
+        "UIDs derive from the study, its revision, inputs, engines, settings, version and kind: the same result is "
+        "always the same object."
     )
     yield Heading("8.2", "Data dictionary of private attributes")
     yield Paragraph("None.")

@@ -37,7 +37,7 @@ def _overview(config: Config) -> Iterator[Block]:
     offers = standard_offers()
     storage = sum(offer.sop_class_uid not in {uid for uid, _ in _WORKFLOW} for offer in offers)
     rows = [
-        ("Transfer", f"{storage} standard storage SOP classes, and private ones (4.2.1.3)", "No", "Yes"),
+        ("Transfer", f"{storage} standard storage SOP classes, and private ones (4.2.1.5)", "No", "Yes"),
         *(
             ("Transfer", f"{name_of(uid)} ({uid})", "Yes" if config.destinations else "Not configured", "Yes")
             for uid in dict.fromkeys(chain.from_iterable(SOP_CLASSES.values()))
@@ -95,6 +95,13 @@ def _character_sets() -> Iterator[Block]:
 def _security() -> Iterator[Block]:
     yield Heading("7", "Security")
     yield Paragraph(
-        "Values of the configuration that concern security (peers, certificates, AE titles) are listed in 4.4.2 as far "
-        "as this version has them. Logs and metrics carry no Patient's Name, Patient ID or birth date."
+        "With receive.tls, the Receiver AE conforms to the BCP 195 (RFC 8996, RFC 9325) TLS Secure Transport "
+        "Connection Profile (PS3.15 B.12): TLS 1.2 with its four recommended suites, or TLS 1.3; with "
+        "receive.tls.authorities, machines must show a certificate. Towards destinations with tls = true or an https "
+        "URL it is TLS 1.2 or newer, and their certificate is verified, by name too. receive.peers binds AE title, "
+        "address and certificate."
+    )
+    yield Paragraph(
+        "Audit messages follow PS3.15 A.5. Logs and metrics carry no Patient's Name, Patient ID or birth date. Values "
+        "of the configuration that concern security are listed in 4.4.2."
     )

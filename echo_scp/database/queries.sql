@@ -307,11 +307,18 @@ WHERE sop_instance_uid = ANY (%(sop_instance_uids)s) AND destination = %(destina
 RETURNING sop_instance_uid;
 
 -- name: commitment_failed
+-- It waits as long as it has been tried: each sending is answered with Success, and the failures in a row begin anew.
 UPDATE delivery SET
-    state = 'waiting', detail = %(detail)s,
-    next_attempt_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
-WHERE sop_instance_uid = %(sop_instance_uid)s AND destination = %(destination)s AND state = 'delivered'
-RETURNING sop_instance_uid;
+    state = CASE WHEN tried_s + w.wait_s > %(give_up_after_s)s THEN 'given_up' ELSE 'waiting' END,
+    detail = %(detail)s, tried_s = tried_s + w.wait_s,
+    next_attempt_at = clock_timestamp() + make_interval(secs => w.wait_s)
+FROM (
+    SELECT d.sop_instance_uid, d.destination, greatest(%(first_s)s, least(d.tried_s, %(maximum_s)s)) AS wait_s
+    FROM delivery d
+) AS w
+WHERE delivery.sop_instance_uid = %(sop_instance_uid)s AND delivery.destination = %(destination)s AND state = 'delivered'
+    AND w.sop_instance_uid = delivery.sop_instance_uid AND w.destination = delivery.destination
+RETURNING state;
 
 -- name: commitment_asked
 UPDATE delivery SET

@@ -1,13 +1,15 @@
 """Results to those who want them: by C-STORE or STOW-RS, one object at a time, each answer judged."""
 
 from echo_scp.deliver.commitment import request_commitment
-from echo_scp.deliver.dimse import accepted_sop_classes, associate, echo, send
-from echo_scp.deliver.outcome import DeliveryOutcome, Sender, offer_of
+from echo_scp.deliver.dimse import MAXIMUM_PDU_BYTES, accepted_sop_classes, associate, echo, proposed_syntaxes, send
+from echo_scp.deliver.outcome import DeliveryOutcome, Offer, Sender, offer_of
 from echo_scp.deliver.rules import StudyFacts, study_facts, wants
 from echo_scp.deliver.sender import open_sender
 
 __all__ = [
+    "MAXIMUM_PDU_BYTES",
     "DeliveryOutcome",
+    "Offer",
     "Sender",
     "StudyFacts",
     "accepted_sop_classes",
@@ -15,6 +17,7 @@ __all__ = [
     "echo",
     "offer_of",
     "open_sender",
+    "proposed_syntaxes",
     "request_commitment",
     "send",
     "study_facts",

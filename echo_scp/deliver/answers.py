@@ -5,13 +5,15 @@ the association's own thread, which looks for requests of the peer and throws aw
 during a call, but can have passed the pause before it began: under load it then throws our answer away, and the call
 waits for its whole timeout (pydicom/pynetdicom#850).
 
+The time for an answer begins when the request has left: pynetdicom counts from when it was queued.
+
 A call begins when that thread says that it pauses. The thread that serves a report of the peer (N-EVENT-REPORT) says in
 its place that it goes on: a call that begins just then, or the release, would wait for ever.
 """
 
 from __future__ import annotations
 
-import math
+import queue
 import threading
 import time
 from itertools import cycle
@@ -47,13 +49,26 @@ class AnswerKeeper(DIMSEServiceProvider):
                 # That the association ended is said once, as (None, None): it stays for who asks next.
                 is_ours = self._awaited is None and self.peek_msg()[1] is not None
                 return super().get_msg() if is_ours else (None, None)
-        given_up_at_s = time.monotonic() + (self.dimse_timeout or math.inf)
-        while time.monotonic() < given_up_at_s:  # a peer may answer what nobody asked, for ever
-            taken = super().get_msg(block=True)
+        is_leaving = True
+        while is_leaving:  # on a slow line an object takes longer than the answer may
+            to_leave = self.dul.to_provider_queue.qsize()
+            if (taken := self._answer()) is not None:
+                return taken
+            is_leaving = self.dul.to_provider_queue.qsize() < to_leave
+        return None, None
+
+    def _answer(self) -> _Message | None:
+        """Return the answer, (None, None) when the association ended, None when neither came in time."""
+        given_up_at_s = time.monotonic() + (self.dimse_timeout or threading.TIMEOUT_MAX)
+        while (left_s := given_up_at_s - time.monotonic()) > 0:  # a peer may answer what nobody asked, for ever
+            try:
+                taken = self.msg_queue.get(timeout=left_s)
+            except queue.Empty:
+                break
             if taken[1] is None or taken[1].MessageIDBeingRespondedTo == self._awaited:
                 self._awaited = None
                 return taken
-        return None, None
+        return None
 
 
 class _Pause(threading.Event):

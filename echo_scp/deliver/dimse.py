@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, VerificationPresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -24,6 +24,7 @@ from echo_scp.deliver.tls import tls_context
 from echo_scp.errors import DestinationUnreachableError, NoAnswerError, ObjectNotSupportedError
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
+MAXIMUM_PDU_BYTES = 16382  # of what a destination may send us: answers
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
@@ -84,10 +85,13 @@ def echo(destination: Destination, calling_ae_title: str, timeout_s: float) -> N
 
 
 def accepted_sop_classes(
-    destination: Destination, calling_ae_title: str, timeout_s: float, sop_class_uids: Iterable[str]
+    destination: Destination, calling_ae_title: str, timeout_s: float, offers: Iterable[Offer]
 ) -> frozenset[str]:
-    """Ask which of these SOP classes the destination accepts; nothing is sent. Raises DestinationUnreachableError."""
-    contexts = [build_context(uid, list(_UNCOMPRESSED)) for uid in sop_class_uids]
+    """Ask of which offers the destination accepts the SOP class, proposed as for sending; nothing is sent.
+
+    Raises DestinationUnreachableError.
+    """
+    contexts = [context for offer in dict.fromkeys(offers) for context in _contexts(offer)]
     with associate(destination, calling_ae_title, timeout_s, contexts) as association:
         accepted = () if association is None else association.accepted_contexts
         return frozenset(str(context.abstract_syntax) for context in accepted)
@@ -98,17 +102,20 @@ def _not_accepted(data_set: Dataset) -> str:
     return f"does not accept {data_set.SOPClassUID.name} ({data_set.file_meta.TransferSyntaxUID.name})"
 
 
-def _contexts(offer: Offer) -> list[PresentationContext]:
-    """Propose the stored encoding and, in a context of its own, those it can be rewritten to without decoding pixels.
+def proposed_syntaxes(stored_in: str) -> tuple[tuple[str, ...], ...]:
+    """Return the transfer syntaxes of each presentation context that is proposed for an object.
 
-    Two contexts, because of several syntaxes in one the acceptor chooses: this way an exact one is used if it may be.
+    The stored encoding and, in a context of its own, those it can be rewritten to without decoding pixels: of several
+    syntaxes in one context the acceptor chooses, and this way the exact one is used if it may be.
     """
-    sop_class_uid, transfer_syntax_uid = UID(offer.sop_class_uid), UID(offer.transfer_syntax_uid)
-    contexts = [build_context(sop_class_uid, transfer_syntax_uid)]
-    if transfer_syntax_uid in (*_UNCOMPRESSED, DeflatedExplicitVRLittleEndian):
-        others: list[str | UID] = [uid for uid in _UNCOMPRESSED if uid != transfer_syntax_uid]
-        contexts.append(build_context(sop_class_uid, others))
-    return contexts
+    if stored_in not in (*_UNCOMPRESSED, DeflatedExplicitVRLittleEndian):
+        return ((stored_in,),)
+    return (stored_in,), tuple(str(uid) for uid in _UNCOMPRESSED if uid != stored_in)
+
+
+def _contexts(offer: Offer) -> list[PresentationContext]:
+    syntaxes = proposed_syntaxes(offer.transfer_syntax_uid)
+    return [build_context(offer.sop_class_uid, list(each)) for each in syntaxes]
 
 
 @contextmanager
@@ -128,6 +135,7 @@ def associate(
     ae = AE(ae_title=calling_ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.maximum_pdu_size = MAXIMUM_PDU_BYTES
     ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
     tls = (tls_context(destination), destination.host) if destination.tls else None
     try:

@@ -14,6 +14,7 @@ from echo_scp.config import Destination
 from echo_scp.errors import DestinationRefusedError, ObjectNotSupportedError
 
 SUCCESS = 0x0000
+DUPLICATE = 0x0111  # PS3.7 C.5.7: of this UID it has an object already, which can only be ours
 _SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 C.5.6; in a STOW-RS answer too (PS3.18 10.5.3)
 
 
@@ -60,13 +61,23 @@ def judge(destination: Destination, status: int, comment: str) -> DeliveryOutcom
     """
     if status == SUCCESS:
         return DeliveryOutcome(status, "")
-    meaning = _meaning(status, comment)
+    if status == DUPLICATE:
+        return had_it(status)
     if code_to_category(status) == "Warning":
-        return DeliveryOutcome(status, meaning)
-    detail = f"status 0x{status:04X}: {meaning}"
-    if status == _SOP_CLASS_NOT_SUPPORTED:
-        raise ObjectNotSupportedError(destination.name, detail, status)
-    raise DestinationRefusedError(destination.name, detail, status)
+        return DeliveryOutcome(status, _meaning(status, comment))
+    raise refusal(destination, status, comment)
+
+
+def had_it(status: int) -> DeliveryOutcome:
+    """Return the outcome for an object that the destination has from an earlier sending of the same."""
+    return DeliveryOutcome(status, "it has the object already")
+
+
+def refusal(destination: Destination, status: int, comment: str) -> DestinationRefusedError:
+    """Return the error for a status that means that the object was not taken."""
+    detail = f"status 0x{status:04X}: {_meaning(status, comment)}"
+    error = ObjectNotSupportedError if status == _SOP_CLASS_NOT_SUPPORTED else DestinationRefusedError
+    return error(destination.name, detail, status)
 
 
 def _meaning(status: int, comment: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from echo_scp.config import Destination
-from echo_scp.deliver.outcome import SUCCESS, DeliveryOutcome, judge
+from echo_scp.deliver.outcome import DUPLICATE, SUCCESS, DeliveryOutcome, had_it, judge, refusal
 from echo_scp.deliver.tls import tls_context
 from echo_scp.errors import (
     DestinationRefusedError,
@@ -24,6 +24,8 @@ _CHUNK_BYTES = 65536
 _REFERENCED, _FAILED, _OTHER_FAILURES = "00081199", "00081198", "0008119A"
 _WARNING_REASON, _FAILURE_REASON = "00081196", "00081197"
 _AWAY = frozenset({408, 425, 429, 502, 503, 504})  # the service as a whole cannot, for now
+_HAD_IT = frozenset({DUPLICATE, 0xB00E})  # the latter is Azure's
+_SYNTAX_NOT_SUPPORTED = 0xC122  # PS3.18 Table I.2-2
 _UNSUPPORTED = 415  # the service takes no such media type, which includes the transfer syntax
 
 
@@ -95,7 +97,7 @@ def _judge_answer(destination: Destination, answer: httpx.Response) -> DeliveryO
     module = _module(answer)
     failures = _reasons(module, _FAILED, _FAILURE_REASON) + _reasons(module, _OTHER_FAILURES, _FAILURE_REASON)
     if failures:
-        return judge(destination, failures[0], f"HTTP {answer.status_code}")
+        return _judge_failure(destination, failures[0], f"HTTP {answer.status_code}")
     if answer.status_code in {200, 202} and (stored := _stored(module)) is not None:
         return judge(destination, stored, "")
     detail = f"HTTP {answer.status_code} {answer.reason_phrase}".strip()
@@ -109,6 +111,16 @@ def _judge_answer(destination: Destination, answer: httpx.Response) -> DeliveryO
     if answer.status_code in _AWAY:
         raise DestinationUnreachableError(destination.name, detail)
     raise DestinationRefusedError(destination.name, detail)
+
+
+def _judge_failure(destination: Destination, reason: int, comment: str) -> DeliveryOutcome:
+    """Judge a Failure Reason: whatever its category in PS3.7, the object was not stored, unless it was there before."""
+    if reason in _HAD_IT:
+        return had_it(reason)
+    if reason == _SYNTAX_NOT_SUPPORTED:
+        detail = f"status 0x{reason:04X}: transfer syntax not supported ({comment})"
+        raise ObjectNotSupportedError(destination.name, detail, reason)
+    raise refusal(destination, reason, comment)
 
 
 def _module(answer: httpx.Response) -> Mapping[str, object] | None:

@@ -6,12 +6,14 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
 from echo_scp.commitment import STORAGE_COMMITMENT
-from echo_scp.config import Config, Destination
-from echo_scp.deliver import accepted_sop_classes, echo
+from echo_scp.config import Config, Destination, ObjectKind
+from echo_scp.deliver import Offer, accepted_sop_classes, echo
 from echo_scp.doctor.finding import Finding, failed, passed, remark
 from echo_scp.errors import DeliveryError, DestinationRefusedError
-from echo_scp.report.sop_classes import SOP_CLASSES
+from echo_scp.report.sop_classes import SOP_CLASSES, transfer_syntax_of
 
 LONGEST_WAIT_S = 10.0
 
@@ -35,7 +37,7 @@ def examine_destination(destination: Destination, config: Config) -> Iterator[Fi
     finding = _echo(topic, destination, calling, timeout_s)
     yield finding
     if not finding.fix:
-        yield from _objects(topic, destination, calling, timeout_s)
+        yield from _objects(topic, destination, config, timeout_s)
 
 
 def _place_of(destination: Destination) -> Place:
@@ -77,22 +79,48 @@ def _echo(topic: str, destination: Destination, calling: str, timeout_s: float) 
     return passed(topic, "C-ECHO", f"{destination.ae_title} answers {calling}")
 
 
-def _objects(topic: str, destination: Destination, calling: str, timeout_s: float) -> Iterator[Finding]:
-    """Propose what would be sent, and what would confirm it."""
-    wanted = {kind: SOP_CLASSES[kind] for kind in destination.send}
-    proposed = [uid for uids in wanted.values() for uid in uids]
+def _objects(topic: str, destination: Destination, config: Config, timeout_s: float) -> Iterator[Finding]:
+    """Propose what would be sent, what would go in its place, and what would confirm it."""
+    offers = [Offer(uid, transfer_syntax_of(kind)) for kind, uids in SOP_CLASSES.items() for uid in uids]
+    asked = [*offers, Offer(STORAGE_COMMITMENT, ExplicitVRLittleEndian)]
     try:
-        taken = accepted_sop_classes(destination, calling, timeout_s, [*proposed, STORAGE_COMMITMENT])
+        taken = accepted_sop_classes(destination, config.receive.ae_title, timeout_s, asked)
     except DeliveryError as error:
         yield failed(topic, "presentation contexts", error.detail, "see the destination's log")
         return
-    for kind, uids in wanted.items():
-        if missing := sorted(set(uids) - taken):
-            fix = f"enable {', '.join(missing)} there, or take {kind} out of send"
-            yield failed(topic, f"takes {kind}", "does not accept what is sent", fix)
-        else:
-            yield passed(topic, f"takes {kind}", "accepted")
-    if STORAGE_COMMITMENT in taken:
-        yield passed(topic, "Storage Commitment", "offered")
-    else:
-        yield remark(topic, "Storage Commitment", "not offered: that an object was taken is all that can be known")
+    for kind in destination.send:
+        yield _kind(topic, kind, destination, config, taken)
+    yield _commitment(topic, destination, is_offered=STORAGE_COMMITMENT in taken)
+
+
+def _kind(topic: str, kind: ObjectKind, destination: Destination, config: Config, taken: frozenset[str]) -> Finding:
+    """Say whether it takes a kind, else what goes in its place, else what to do."""
+    missing = sorted(set(SOP_CLASSES[kind]) - taken)
+    if not missing:
+        return passed(topic, f"takes {kind}", "accepted")
+    refused = f"does not accept {', '.join(missing)} in {UID(transfer_syntax_of(kind)).name}"
+    for other in _in_its_place(kind, destination):
+        if other in config.report.objects and taken.issuperset(SOP_CLASSES[other]):
+            return remark(topic, f"takes {kind}", f"{refused}; {other} goes in its place")
+    fix = f"enable {', '.join(missing)} there, or take {kind} out of send"
+    return failed(topic, f"takes {kind}", refused, fix)
+
+
+def _in_its_place(kind: ObjectKind, destination: Destination) -> Iterator[ObjectKind]:
+    """Yield the fallbacks of a kind, and those of the fallbacks, nearest first."""
+    asked = [kind]
+    for each in asked:  # which grows
+        for other in destination.fallbacks.get(each, ()):
+            if other not in asked:
+                asked.append(other)
+                yield other
+
+
+def _commitment(topic: str, destination: Destination, *, is_offered: bool) -> Finding:
+    name = "Storage Commitment"
+    if is_offered:
+        return passed(topic, name, "offered")
+    if destination.commitment:
+        fix = "enable it there, or set commitment = false: nothing would ever count as committed"
+        return failed(topic, name, "not offered, and commitment = true", fix)
+    return remark(topic, name, "not offered: that an object was taken is all that can be known")

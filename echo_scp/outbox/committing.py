@@ -10,7 +10,7 @@ import structlog
 from pydicom.uid import generate_uid
 
 from echo_scp.commitment import CommitmentReport, Reference
-from echo_scp.config import Config, Destination
+from echo_scp.config import Config, DeliverConfig, Destination
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.deliver import request_commitment
 from echo_scp.errors import DeliveryError
@@ -89,7 +89,7 @@ class Committing:
         report = answer_to(asked, report) if report else CommitmentReport(frozenset(), ())
         unanswered = sorted(asked - report.committed - {uid for uid, _ in report.failed})
         with self._database.transaction() as transaction:
-            record_report(transaction, self._destination.name, report, wait_s)
+            record_report(transaction, self._destination.name, report, self._settings)
             if unanswered:
                 self._execute(
                     transaction, "commitment_unanswered", sop_instance_uids=unanswered, detail=detail, wait_s=wait_s
@@ -107,8 +107,12 @@ def answer_to(asked: Set[str], report: CommitmentReport) -> CommitmentReport:
     return CommitmentReport(report.committed & asked, tuple(each for each in report.failed if each[0] in asked))
 
 
-def record_report(transaction: Transaction, destination: str, report: CommitmentReport, wait_s: float) -> None:
+def record_report(
+    transaction: Transaction, destination: str, report: CommitmentReport, settings: DeliverConfig
+) -> None:
     """Keep what was answered; what the destination does not have (any more) is sent again, as the same object.
+
+    Later each time and not for ever: there are archives that take an object and never answer for it.
 
     Only of what counts as delivered: an older report changes nothing of an object that is on its way again.
     """
@@ -120,7 +124,18 @@ def record_report(transaction: Transaction, destination: str, report: Commitment
         log.info("commitment.given", destination=destination, objects=len(committed))
     for uid, reason in report.failed:
         detail = f"Storage Commitment failed with reason 0x{reason:04X}"
-        parameters = {"sop_instance_uid": uid, "detail": detail, "wait_s": wait_s}
-        if transaction.rows("commitment_failed", destination=destination, **parameters):
-            COMMITMENTS.add(destination=destination, outcome="failed")
-            log.warning("commitment.failed", destination=destination, sop_instance_uid=uid, detail=detail)
+        row = transaction.row(
+            "commitment_failed",
+            sop_instance_uid=uid,
+            destination=destination,
+            detail=detail,
+            first_s=settings.first_retry_s,
+            maximum_s=settings.maximum_retry_s,
+            give_up_after_s=settings.give_up_after_h * 3600,
+        )
+        if row is None:
+            continue
+        COMMITMENTS.add(destination=destination, outcome="failed")
+        log.warning("commitment.failed", destination=destination, sop_instance_uid=uid, detail=detail)
+        if row[0] == "given_up":
+            log.warning("delivery.given_up", destination=destination, sop_instance_uid=uid)

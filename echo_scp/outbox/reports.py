@@ -19,7 +19,7 @@ class ArchiveReports:
     """Takes up what the receivers kept. Used by one thread."""
 
     def __init__(self, config: Config, spool: Spool, database: Database) -> None:
-        self._retry_s = config.deliver.first_retry_s
+        self._settings = config.deliver
         self._desk = CommitmentDesk(spool)
         self._database = database
 
@@ -41,5 +41,5 @@ class ArchiveReports:
                 log.warning("commitment.not_awaited", **about)
                 return
             destination, asked = cast("tuple[str, list[str]]", row)
-            record_report(transaction, destination, answer_to(frozenset(asked), told.report), self._retry_s)
+            record_report(transaction, destination, answer_to(frozenset(asked), told.report), self._settings)
             log.info("commitment.report_taken", **about)

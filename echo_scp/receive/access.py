@@ -50,14 +50,21 @@ class Access:
     def admit(self, address: str, calling: str, called: str, certificate: Certificate | None) -> Guest | Denied:
         """Decide on an A-ASSOCIATE-RQ."""
         config = self._config
-        if config.called_ae_titles and called not in config.called_ae_titles:
+        if not _is_title(called) or (config.called_ae_titles and called not in config.called_ae_titles):
             return Denied.CALLED_AE_TITLE
+        if not _is_title(calling):
+            return Denied.CALLING_AE_TITLE
         if not config.peers:
             return Guest(address, config.maximum_associations_per_peer)
         for peer in config.peers:
             if peer.ae_title == calling and _is_at(peer, address) and _has(peer, certificate):
                 return Guest(f"peer {peer.name}", peer.maximum_associations or config.maximum_associations_per_peer)
         return Denied.CALLING_AE_TITLE
+
+
+def _is_title(text: str) -> bool:
+    """Say whether this may be an AE title (PS3.5 6.2, AE): no spaces alone, no control character, no backslash."""
+    return bool(text) and text.isascii() and text.isprintable() and "\\" not in text
 
 
 def _is_at(peer: Peer, address: str) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from echo_scp.receive.negotiation import is_acceptable_length
+from echo_scp.receive.request import is_acceptable_length
 from echo_scp.receive.tls import TlsServer
 from echo_scp.receive.upper_layer import (
     PDU_EVENTS,

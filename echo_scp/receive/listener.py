@@ -19,7 +19,8 @@ from echo_scp.receive.access import Access, Denied
 from echo_scp.receive.admission import Admission
 from echo_scp.receive.association import Association, Desks
 from echo_scp.receive.listening import Doors, bind, port_of, stop_accepting
-from echo_scp.receive.negotiation import NO_ROOM, ae_titles, not_recognised
+from echo_scp.receive.negotiation import NO_ROOM, not_recognised
+from echo_scp.receive.request import ae_titles
 from echo_scp.receive.seats import Refused, Seats
 from echo_scp.receive.store import Reception
 from echo_scp.receive.tls import TlsServer, certificate_of

@@ -20,14 +20,9 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
 from echo_scp.receive import policy
+from echo_scp.receive.request import understood
 from echo_scp.receive.upper_layer import PDU_HEAD, ProtocolError
 from echo_scp.spool import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-
-# 128 contexts with 40 transfer syntaxes each are half of this.
-MAXIMUM_REQUEST_BYTES = 256 * 1024
-# The fixed fields of A-ASSOCIATE-RQ behind the head of the PDU (PS3.8 Table 9-11).
-_SHORTEST_REQUEST_BYTES = 68
-_CALLED_AE_TITLE, _CALLING_AE_TITLE = slice(10, 26), slice(26, 42)
 
 # Rejected transient, by the presentation service: local limit exceeded (PS3.8 Table 9-21).
 NO_ROOM = PDU_HEAD.pack(0x03, 4) + bytes((0, 2, 3, 2))
@@ -58,17 +53,6 @@ class RejectionError(Exception):
         self.pdu = pdu
 
 
-def is_acceptable_length(length: int) -> bool:
-    """Say whether an A-ASSOCIATE-RQ may be this long, before memory is taken for it."""
-    return _SHORTEST_REQUEST_BYTES <= length <= MAXIMUM_REQUEST_BYTES
-
-
-def ae_titles(request: bytes) -> tuple[str, str]:
-    """Return the calling and the called AE title of an A-ASSOCIATE-RQ, without reading the rest of it."""
-    calling, called = request[_CALLING_AE_TITLE], request[_CALLED_AE_TITLE]
-    return calling.decode("ascii", "replace").strip(), called.decode("ascii", "replace").strip()
-
-
 def not_recognised(reason: int) -> bytes:
     """Encode an A-ASSOCIATE-RJ: rejected permanent, by the service user (PS3.8 Table 9-21)."""
     return PDU_HEAD.pack(0x03, 4) + bytes((0, 1, 1, reason))
@@ -84,7 +68,7 @@ def negotiate(request: bytes, maximum_pdu_bytes: int) -> tuple[Agreement, bytes]
         results, role_items = _decide(proposal)
         answer = _answer(proposal, results, [*_about_us(maximum_pdu_bytes), *role_items])
         return _agreement(proposal, results), A_ASSOCIATE_AC(answer).encode()
-    except RejectionError:
+    except (RejectionError, ProtocolError):
         raise
     except Exception as error:  # the border to pynetdicom's parser, which raises what it likes
         raise ProtocolError(f"the A-ASSOCIATE-RQ cannot be read: {type(error).__name__}") from error
@@ -92,7 +76,7 @@ def negotiate(request: bytes, maximum_pdu_bytes: int) -> tuple[Agreement, bytes]
 
 def _read(request: bytes) -> A_ASSOCIATE:
     pdu = A_ASSOCIATE_RQ()
-    pdu.decode(request)
+    pdu.decode(understood(request))
     if not pdu.protocol_version & 1:  # PS3.8 Table 9-11: each bit a version, ours is bit 0
         raise RejectionError(pdu.calling_ae_title, _WRONG_VERSION)
     return pdu.to_primitive()

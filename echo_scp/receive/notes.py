@@ -81,7 +81,10 @@ def event_report(answer: CommitmentAnswer) -> tuple[int, Dataset]:
 
 def procedure_step(sop_instance_uid: str, ds: Dataset) -> ProcedureStep:
     """Return the step that the Attribute List of an N-CREATE describes. Raises NoteError."""
-    if _state(ds) is not StepState.IN_PROGRESS:
+    state = _state(ds)
+    if state is None:
+        raise NoteError(Status.MISSING_ATTRIBUTE, "Performed Procedure Step Status is missing")
+    if state is not StepState.IN_PROGRESS:
         raise NoteError(Status.INVALID_ATTRIBUTE_VALUE, "Performed Procedure Step Status is not IN PROGRESS")
     scheduled = _items(ds, "ScheduledStepAttributesSequence")
     studies = dict.fromkeys(uid for item in scheduled if (uid := _text(item, "StudyInstanceUID")))

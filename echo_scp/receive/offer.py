@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
+from pynetdicom import DEFAULT_TRANSFER_SYNTAXES
 from pynetdicom.presentation import build_context
 
 from echo_scp.receive.policy import supported_contexts
@@ -39,6 +40,12 @@ def standard_offers() -> tuple[Offer, ...]:
     )
 
 
+def service_transfer_syntaxes() -> tuple[str, ...]:
+    """Return what is proposed for a service that is not storage, in this order."""
+    return tuple(map(str, DEFAULT_TRANSFER_SYNTAXES))
+
+
 def name_of(uid: str) -> str:
-    """Return the standard's name of a UID, or the UID."""
-    return UID(uid).name
+    """Return the standard's name of a UID, and whether it is retired; the UID where it has no name."""
+    name = UID(uid).name or uid
+    return f"{name} (retired)" if uid in UID_dictionary and UID(uid).is_retired else name

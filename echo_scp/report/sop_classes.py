@@ -1,11 +1,14 @@
-"""Which SOP classes the results have, by kind."""
+"""Which SOP classes the results have, and in which transfer syntax they are stored, by kind."""
 
 from __future__ import annotations
 
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
     KeyObjectSelectionDocumentStorage,
     SegmentationStorage,
     SimplifiedAdultEchoSRStorage,
@@ -25,3 +28,9 @@ SOP_CLASSES: dict[ObjectKind, tuple[str, ...]] = {
     "KO": (str(KeyObjectSelectionDocumentStorage),),
     "PDF": (str(EncapsulatedPDFStorage),),
 }
+
+
+def transfer_syntax_of(kind: ObjectKind) -> str:
+    """Return the UID of the encoding in which objects of a kind are stored."""
+    encodings = {"SEG": DeflatedExplicitVRLittleEndian, "CINE": JPEGBaseline8Bit}
+    return str(encodings.get(kind, ExplicitVRLittleEndian))

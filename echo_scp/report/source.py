@@ -53,6 +53,14 @@ PATIENT_AND_STUDY = """
     ClinicalTrialTimePointID ClinicalTrialTimePointDescription
 """.split()  # noqa: SIM905 - seventy quoted lines would say less
 
+EMPTY_WHERE_REQUIRED = frozenset(
+    """
+    ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName ClinicalTrialTimePointID PatientBreedDescription
+    PatientBreedCodeSequence BreedRegistrationSequence ResponsiblePerson ResponsibleOrganization PatientSexNeutered
+    """.split()  # noqa: SIM905
+)
+"""Type 2 and 2C of these modules where there is a clinical trial or an animal."""
+
 
 def element_of(header: Dataset, keyword: str) -> DataElement | None:
     """Return an element; None when it is absent or its bytes are no value of its representation."""
@@ -139,8 +147,18 @@ def _set_equipment(result: Dataset, study: StudyAnalysis, config: ReportConfig) 
 def _copy_patient_and_study(result: Dataset, header: Dataset) -> None:
     for keyword in PATIENT_AND_STUDY:
         element = element_of(header, keyword)
-        if element is not None:
+        if element is not None and (keyword in EMPTY_WHERE_REQUIRED or _says_something(element)):
             result.add(deepcopy(element))
+
+
+def _says_something(element: DataElement) -> bool:
+    """Tell whether there is a value: carts write optional elements without one, which may not be empty in all of them.
+
+    A sequence whose items are empty throughout has none.
+    """
+    if element.VR == "SQ":
+        return any(_says_something(each) for item in element.value for each in item)
+    return not element.is_empty
 
 
 def _restore_sop_classes(result: Dataset, classes: Mapping[str, str]) -> None:
@@ -157,7 +175,7 @@ def _restore_sop_classes(result: Dataset, classes: Mapping[str, str]) -> None:
 def _set_character_set(result: Dataset, header: Dataset, texts: Iterable[str]) -> None:
     """Keep the source's repertoire, unless words of our own may not be in it: then everything becomes UTF-8."""
     element = element_of(header, "SpecificCharacterSet")
-    if element is not None:
+    if element is not None and not element.is_empty:
         result.SpecificCharacterSet = element.value
     if not all(text.isascii() for text in texts):
         result.walk(_forget_encoded_names)

@@ -477,6 +477,27 @@ def test_an_object_that_the_destination_does_not_commit_is_sent_again(database, 
     assert scp.received == [lost, kept, lost]
 
 
+def test_what_the_destination_never_commits_is_sent_ever_later_and_then_given_up(database, tmp_path):
+    """An archive that takes an object and never answers for it would else get it every minute, for ever."""
+    scp = CommitmentScp()
+    with scp.running() as port:
+        outbox = Outbox(database, tmp_path, port, commitment=True)
+        (scp.loses,) = outbox.queue("SR")
+        committing = Committing(outbox.config, outbox.destination, database)
+        waits = []
+        while outbox.rows("state") != [("given_up",)] and len(waits) < 100:
+            outbox.lane.send_due()
+            committing.ask_due()
+            ((wait_s,),) = outbox.rows("round(extract(epoch FROM next_attempt_at - clock_timestamp()))::int")
+            waits.append(wait_s)
+            outbox.pass_time(wait_s + 1)
+
+    assert waits[:5] == [60, 60, 120, 240, 480]
+    assert waits[-1] == 6 * 3600
+    assert len(waits) < 60
+    assert len(scp.received) == len(waits)
+
+
 def test_without_a_report_an_object_stays_delivered_and_is_asked_about_later(database, tmp_path):
     """Delivered is not committed."""
     scp = CommitmentScp(reports=False)

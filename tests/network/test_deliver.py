@@ -29,6 +29,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.presentation import build_context
+from pynetdicom.transport import AssociationSocket
 
 from echo_scp import deliver
 from echo_scp.config import Destination
@@ -300,6 +301,15 @@ def test_a_destination_without_the_sop_class_refuses_it_by_name(tmp_path):
     assert refused.value.status is None
 
 
+def test_a_destination_that_has_the_object_already_has_it(tmp_path):
+    """Archives that take no duplicates answer so to what is sent again after a crash (PS3.7 C.5.7)."""
+    with StorageScp(0x0111).running() as port:
+        outcome = send(make_file(tmp_path), make_destination(port))
+
+    assert outcome.status == 0x0111
+    assert "already" in outcome.warning
+
+
 def test_a_destination_that_does_not_know_its_title_rejects_with_a_reason(tmp_path):
     """Called AE title not recognised: the usual mistake in a configuration."""
     scp = StorageScp(0x0000, called_ae_title="OTHER")
@@ -309,6 +319,29 @@ def test_a_destination_that_does_not_know_its_title_rejects_with_a_reason(tmp_pa
 
 
 # --- the answer that is ours -------------------------------------------------------------------------------------
+
+
+def test_an_object_may_take_longer_to_send_than_an_answer_to_come(tmp_path, monkeypatch):
+    """A cine over a slow line: the time for the answer begins when the object has left."""
+    at_once = AssociationSocket.send
+
+    def slowly(connection: AssociationSocket, content: bytes) -> None:
+        time.sleep(0.05)
+        at_once(connection, content)
+
+    path = make_file(tmp_path)
+    ds = dcmread(path)
+    ds.add_new("EncapsulatedDocument", "OB", bytes(2_000_000))
+    ds.save_as(path)
+    scp = StorageScp(0x0000)
+    with scp.running() as port:
+        scp._ae.maximum_pdu_size = 16382
+        monkeypatch.setattr(AssociationSocket, "send", slowly)  # 6 s
+
+        outcome = send(path, make_destination(port), timeout_s=2.0)
+
+    assert outcome == deliver.DeliveryOutcome(0x0000, "")
+    assert len(scp.received) == 1
 
 
 class LateReader(threading.Event):

@@ -7,23 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import ComprehensiveSRStorage, StorageCommitmentPushModel, Verification
+from pynetdicom.sop_class import (
+    ComprehensiveSRStorage,
+    StorageCommitmentPushModel,
+    UltrasoundMultiFrameImageStorage,
+    Verification,
+)
 
 from echo_scp.config import Config, Destination, ReceiveConfig, WebConfig
 from echo_scp.doctor.destinations import examine_destination
-from echo_scp.doctor.finding import Outcome
+from echo_scp.doctor.finding import Finding, Outcome
 from echo_scp.doctor.ports import examine_ports
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
 
 
 @contextmanager
-def peer(*sop_classes: str, titles: tuple[str, ...] = ()) -> Iterator[int]:
+def peer(*sop_classes: str, titles: tuple[str, ...] = (), transfer_syntax: str = "") -> Iterator[int]:
     """A pynetdicom acceptor of these SOP classes; it knows only callers in `titles`, if there are any."""
     ae = AE(ae_title="PACS")
     for uid in sop_classes:
-        ae.add_supported_context(uid)
+        syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+        ae.add_supported_context(uid, [transfer_syntax] if transfer_syntax and uid != Verification else syntaxes)
     if titles:
         ae.require_calling_aet = list(titles)
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, lambda _: 0x0000)])
@@ -33,11 +40,18 @@ def peer(*sop_classes: str, titles: tuple[str, ...] = ()) -> Iterator[int]:
         server.shutdown()
 
 
-def examine(port: int, **changes: object) -> dict[str, tuple[Outcome, str]]:
+def findings(port: int, **changes: object) -> Iterator[Finding]:
     values = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port} | changes
     destination = Destination.model_validate(values)
-    found = examine_destination(destination, Config(destinations=(destination,)))
-    return {finding.name: (finding.outcome, finding.fix) for finding in found}
+    return examine_destination(destination, Config(destinations=(destination,)))
+
+
+def examine(port: int, **changes: object) -> dict[str, tuple[Outcome, str]]:
+    return {finding.name: (finding.outcome, finding.fix) for finding in findings(port, **changes)}
+
+
+def details(port: int, **changes: object) -> dict[str, tuple[Outcome, str]]:
+    return {finding.name: (finding.outcome, finding.detail) for finding in findings(port, **changes)}
 
 
 def test_a_destination_that_takes_all_passes_every_step(tmp_path):
@@ -79,6 +93,34 @@ def test_an_object_that_would_be_refused_is_named_before_it_is_sent():
     assert outcome is Outcome.FAILED
     assert "1.2.840.10008.5.1.4.1.1.66.4" in fix
     assert found["Storage Commitment"][0] is Outcome.PASSED
+
+
+def test_what_goes_in_the_place_of_a_refused_object_is_named():
+    """To take the SR out of send, as was advised once, would have lost the report that such a PACS takes."""
+    with peer(Verification, ComprehensiveSRStorage) as port:
+        found = details(port, send=["SR"])
+
+    outcome, detail = found["takes SR"]
+    assert outcome is Outcome.REMARK
+    assert "SR_COMPREHENSIVE goes in its place" in detail
+
+
+@pytest.mark.parametrize(("syntax", "outcome"), [(ImplicitVRLittleEndian, "failed"), (JPEGBaseline8Bit, "passed")])
+def test_a_cine_is_proposed_as_it_is_stored(syntax, outcome):
+    """A PACS that takes ultrasound uncompressed only would refuse the first that is sent."""
+    with peer(Verification, UltrasoundMultiFrameImageStorage, transfer_syntax=syntax) as port:
+        found = examine(port, send=["CINE"])
+
+    assert found["takes CINE"][0] == outcome
+
+
+def test_commitment_that_is_configured_and_not_offered_fails():
+    """Nothing would ever be committed, and retention would wait for it."""
+    with peer(Verification, ComprehensiveSRStorage) as port:
+        asked, not_asked = examine(port, commitment=True), examine(port)
+
+    assert asked["Storage Commitment"][0] is Outcome.FAILED
+    assert not_asked["Storage Commitment"][0] is Outcome.REMARK
 
 
 def test_a_destination_that_takes_nothing_of_ours_fails_for_each_kind():

@@ -482,10 +482,11 @@ def test_a_step_without_a_name_gets_one(port, spool):
 
 
 @pytest.mark.parametrize(
-    ("ds", "status"), [(begun("COMPLETED"), 0x0106), (begun("DANCING"), 0x0106), (begun(study=""), 0x0120)]
+    ("ds", "status"),
+    [(begun("COMPLETED"), 0x0106), (begun("DANCING"), 0x0106), (begun(""), 0x0120), (begun(study=""), 0x0120)],
 )
 def test_a_step_that_cannot_begin_so_is_refused(port, spool, ds, status):
-    """Finished before it began, in no state that exists, of no study."""
+    """Finished before it began, in no state that exists, in none, of no study."""
     with associated(port) as association:
         created, _ = association.send_n_create(ds, STEP, "1.2.8")
 

@@ -116,6 +116,16 @@ def test_a_warning_reason_is_kept(tmp_path, status):
     assert "Coercion" in outcome.warning
 
 
+@pytest.mark.parametrize("reason", [0x0111, 0xB00E], ids=["PS3.7", "Azure"])
+def test_a_service_that_has_the_object_already_has_it(tmp_path, reason):
+    """As after a crash before the answer was kept: under this UID there is one content, always."""
+    with StowService(409, module(FAILED, failure=reason)).running() as url:
+        outcome = send(make_file(tmp_path), url)
+
+    assert outcome.status == reason
+    assert "already" in outcome.warning
+
+
 def test_an_empty_answer_of_200_is_success(tmp_path):
     """Not every service describes what it did; 200 says that it stored all (PS3.18 Table 10.5.3-1)."""
     with StowService(200, "").running() as url:
@@ -130,6 +140,9 @@ def test_an_empty_answer_of_200_is_success(tmp_path):
         (409, module(FAILED, failure=0xA900), DestinationRefusedError),
         (409, module(FAILED), DestinationRefusedError),
         (409, module(FAILED, failure=0x0122), ObjectNotSupportedError),
+        (409, module(FAILED, failure=0xC122), ObjectNotSupportedError),
+        (409, module(FAILED, failure=0xB00F), DestinationRefusedError),
+        (200, module(FAILED, failure=0x0000), DestinationRefusedError),
         (415, "", ObjectNotSupportedError),
         (400, "", DestinationRefusedError),
         (401, "", DestinationRefusedError),

@@ -12,6 +12,7 @@ from echo_scp.conformance import as_html, as_markdown, statement
 from echo_scp.conformance.blocks import Document, Heading, Table
 from echo_scp.conformance.rendering import as_html as render_html
 from echo_scp.conformance.rendering import as_markdown as render_markdown
+from echo_scp.receive.status import Status
 
 PACS = Destination(name="pacs", ae_title="ARCHIVE", host="pacs.example.org", send=("SR",))
 
@@ -43,6 +44,31 @@ def test_every_key_of_receiving_is_in_it(key):
     parameters = {row[0] for table in tables(Config()) if table.columns[0] == "parameter" for row in table.rows}
 
     assert any(name == key or name.startswith(f"{key}.") for name in parameters)
+
+
+def test_every_status_that_is_answered_is_in_it_and_no_other():
+    """What a machine's log shows can be looked up."""
+    (table,) = (table for table in tables(Config()) if table.columns[0] == "request")
+
+    assert {int(row[1], 16) for row in table.rows} == set(Status)
+
+
+def test_every_uid_has_a_name_and_retired_ones_say_so():
+    """Two SOP classes of ultrasound clips have the same name; only one is made today."""
+    (table,) = (table for table in tables(Config()) if table.columns[-1] == "set of transfer syntaxes")
+    names = {uid: name for name, uid, _ in table.rows}
+
+    assert all(names.values())
+    assert names["1.2.840.10008.5.1.4.1.1.3"] == "Ultrasound Multi-frame Image Storage (retired)"
+    assert names["1.2.840.10008.5.1.4.1.1.3.1"] == "Ultrasound Multi-frame Image Storage"
+
+
+def test_a_closed_port_is_said_to_be_closed():
+    """Where TLS is all there is, nobody should be sent to the plain port."""
+    tls = {"certificate": "/etc/node.pem", "only": True, "port": 2763}
+    facts = {row[0]: row[1] for table in tables(Config(receive={"tls": tls})) for row in table.rows if len(row) == 2}
+
+    assert (facts["port"], facts["port for TLS"]) == ("closed", "2763")
 
 
 def test_every_table_is_as_wide_as_its_head():

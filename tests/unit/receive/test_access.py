@@ -42,6 +42,13 @@ def test_with_a_list_title_and_address_must_be_those_of_one_peer(address, callin
     assert make_access(CART).admit(address, calling, "ECHO_SCP", None) == answer
 
 
+@pytest.mark.parametrize("title", ["", "CA\x01RT", "CA\\RT", "K\ufffdHN"])
+def test_what_is_no_ae_title_is_not_recognised(title):
+    """The machine is told which of the two is wrong, instead of an abort that says nothing (PS3.8 Table 9-21)."""
+    assert make_access().admit("192.0.2.1", title, "ECHO_SCP", None) is Denied.CALLING_AE_TITLE
+    assert make_access().admit("192.0.2.1", "CART", title, None) is Denied.CALLED_AE_TITLE
+
+
 def test_an_address_of_nobody_may_not_even_connect():
     """Nothing is read of what it sends."""
     access = make_access(CART)

@@ -15,7 +15,7 @@ from echo_scp import __version__
 from echo_scp.config import ReportConfig
 from echo_scp.report import build_seg, build_sr
 from tests.unit.report.builders import NOW, make_clip_analysis, make_header, make_refused_analysis, make_study_analysis
-from tests.unit.report.validators import read_back
+from tests.unit.report.validators import dciodvfy_errors, read_back
 
 JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
 
@@ -118,6 +118,47 @@ def test_the_equipment_is_ours() -> None:
         assert result.Manufacturer == "echo-scp"
         assert result.SoftwareVersions == [__version__, "lv-apical 1.2.0", "view 1.0.0"]
         assert "InstitutionName" not in result
+
+
+def test_elements_that_say_nothing_are_not_taken_over(tmp_path: Path) -> None:
+    """Carts write optional elements without a value, and references that name nothing: no result conforms so."""
+    nameless = Dataset()
+    nameless.ReferencedSOPClassUID = nameless.ReferencedSOPInstanceUID = ""
+    header = make_header(
+        ReferencedStudySequence=[nameless],
+        ReferencedPatientSequence=[],
+        ProcedureCodeSequence=[],
+        OtherPatientIDsSequence=[],
+        ClinicalTrialSponsorName="",
+        PatientSpeciesDescription="",
+        SpecificCharacterSet="",
+        PatientName="Doe^Jane",
+    )
+    analysis = make_clip_analysis(header=header)
+    study = make_study_analysis(analysis)
+    seg = build_seg(analysis, study, ReportConfig(), NOW)
+
+    for result in (seg, build_sr(study, [seg], ReportConfig(), NOW)):
+        assert dciodvfy_errors(result, tmp_path) == []
+        assert result.StudyInstanceUID == header.StudyInstanceUID
+
+
+def test_what_may_be_empty_where_it_is_required_stays(tmp_path: Path) -> None:
+    """A trial need not name its site, nor an animal its breed."""
+    header = make_header(
+        ClinicalTrialSponsorName="Sponsor",
+        ClinicalTrialProtocolID="P-1",
+        ClinicalTrialProtocolName="",
+        ClinicalTrialSiteID="",
+        ClinicalTrialSiteName="",
+        ClinicalTrialSubjectID="7",
+    )
+    analysis = make_clip_analysis(header=header)
+
+    seg = build_seg(analysis, make_study_analysis(analysis), ReportConfig(), NOW)
+
+    assert seg["ClinicalTrialSiteID"].is_empty
+    assert not any("Type 2 " in error for error in dciodvfy_errors(seg, tmp_path))
 
 
 def test_required_elements_that_the_source_lacks_are_present_and_empty() -> None:
