@@ -13,7 +13,7 @@ import multiprocessing.process
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,7 @@ import structlog
 from echo_scp import __version__, logs, metrics
 from echo_scp.audit import AuditTrail, application_started, application_stopped
 from echo_scp.clerk import Clerk, ClerkThread, Reporter
-from echo_scp.config import Config, Destination
+from echo_scp.config import Config
 from echo_scp.database.connection import Database, migrate, watchful
 from echo_scp.database.deliveries import retry_delivery
 from echo_scp.database.embedded import embedded_server
@@ -36,8 +36,7 @@ from echo_scp.inference.catalogue import load_engines
 from echo_scp.inquiry import ask_for_analysis
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.notify import notify, watchdog
-from echo_scp.outbox import ArchiveReports
-from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
+from echo_scp.outbox import ArchiveReports, DeliveryGauges
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
@@ -181,7 +180,9 @@ def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: dict
     """Serve pages, metrics and health; return the port."""
     database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
     page = PageParts(config, database, partial(retry_delivery, database), partial(ask_for_analysis, database))
-    refresh = partial(_refresh, database, spool, config.destinations)
+    refresh = partial(
+        _refresh, database, spool, DeliveryGauges(destination.name for destination in config.destinations)
+    )
     with _bound(config.web.address, config.web.port):
         web = WebThread(WebApp(refresh, {"database": database.ping, **checks}, page), config.web)
     web.start()
@@ -302,7 +303,7 @@ def prepare_database(url: str) -> None:
     apply_job_schema(url)
 
 
-def _refresh(database: Database, spool: Spool, destinations: Iterable[Destination]) -> None:
+def _refresh(database: Database, spool: Spool, deliveries: DeliveryGauges) -> None:
     """Set the gauges that are read from the state rather than counted."""
     try:
         metrics.SPOOL_BACKLOG.set(len(spool.ready()))
@@ -312,7 +313,7 @@ def _refresh(database: Database, spool: Spool, destinations: Iterable[Destinatio
             queues = {ANALYSE_QUEUE: (0.0, 0.0)}
             for queue, depth, age_s in transaction.rows("queue_depth"):
                 queues[str(queue)] = (float(str(depth)), float(str(age_s)))
-            refresh_delivery_gauges(transaction, [destination.name for destination in destinations])
+            deliveries.refresh(transaction)
     except (DatabaseUnavailableError, StorageError) as error:
         log.warning("metrics.state_unknown", detail=str(error))
         return

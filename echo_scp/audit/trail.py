@@ -93,7 +93,7 @@ class AuditTrail:
                 self._send(line)
             except (OSError, UnicodeError) as error:  # the latter: no name of a host
                 if isinstance(error, OSError) and error.errno == errno.EMSGSIZE:
-                    log.error("audit.not_sent", detail="longer than a datagram; set audit.syslog_transport to tcp or tls")
+                    log.error("audit.not_sent", detail="too long for udp; set audit.syslog_transport")
                     return True
                 if not is_away:
                     log.error("audit.collector_away", detail=str(error))
