@@ -6,7 +6,6 @@ worker process, web.
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
@@ -18,7 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -36,6 +34,7 @@ from echo_scp.inference.catalogue import load_engines
 from echo_scp.inquiry import ask_for_analysis
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.notify import notify, watchdog
+from echo_scp.occupancy import only_node_in
 from echo_scp.outbox import ArchiveReports, DeliveryGauges
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
@@ -135,7 +134,7 @@ def _prepare_metrics(config: Config, role: Role | None) -> None:
 
 def _receive(config: Config, stack: ExitStack, role: Role | None = None) -> _Receiving:
     """Take instances; they wait in the spool until the database is there."""
-    stack.enter_context(_only_node_in(config.data_folder))
+    stack.enter_context(only_node_in(config.data_folder))
     _prepare_metrics(config, role)
     audit = stack.enter_context(AuditTrail(config.audit, config.audit_file, config.receive.ae_title))
     audit.record(application_started)
@@ -208,22 +207,6 @@ class _Forward:
     def __call__(self) -> None:
         if self.target is not None:
             self.target()
-
-
-@contextmanager
-def _only_node_in(folder: Path) -> Iterator[None]:
-    """Hold the data folder; two nodes in one would index the same spool."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "node.lock").open("w")
-    except OSError as error:
-        raise StorageError(f"data_folder {folder} cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"data_folder {folder} is in use by another node; give each its own") from error
-        yield
 
 
 def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> str | None:
