@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from echo_scp.commands.open_tables import open_tables
 from echo_scp.commands.options import ConfigOption, settings_of
-from echo_scp.errors import DatabaseUnavailableError, EchoScpError
-
-if TYPE_CHECKING:
-    from echo_scp.config import Config
-    from echo_scp.database.connection import Database
+from echo_scp.errors import EchoScpError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 StudyArgument = Annotated[str, typer.Argument(help="Study Instance UID.", metavar="UID")]
@@ -26,32 +21,13 @@ STATES = ("receiving", "analysing", "reported", "failed")
 SAME = "With the same instances, engines and settings as last time the result stands, and nothing new is sent."
 
 
-@contextmanager
-def _tables(settings: Config) -> Iterator[tuple[Database, str]]:
-    """Open the node's database and yield it with its URL. Raises DatabaseUnavailableError with what to do."""
-    from echo_scp.database.connection import Database
-    from echo_scp.database.embedded import running_server_url
-    from echo_scp.database.inspect import inspect_server
-
-    url = settings.database.url or running_server_url(settings.data_folder / "postgresql")
-    if url is None:
-        raise DatabaseUnavailableError(
-            f"no node runs on data_folder {settings.data_folder}, and with it its PostgreSQL: start it "
-            "(systemctl start echo-scp), or name its configuration with --config"
-        )
-    if inspect_server(url).missing_migrations:
-        raise DatabaseUnavailableError("the tables are older than this version: start the node once, it migrates them")
-    with Database(url, connections=1) as database:
-        yield database, url
-
-
 def status(json: Json = False, config: ConfigOption = None) -> None:
     """Say how many studies, deliveries and jobs there are, by state."""
     from echo_scp.commands.study_tables import summary_lines
     from echo_scp.inquiry import summarise
 
     settings = settings_of(config)
-    with _tables(settings) as (database, _):
+    with open_tables(settings) as (database, _):
         summary = summarise(database)
     if json:
         typer.echo(json_module.dumps(asdict(summary), indent=2))
@@ -72,7 +48,7 @@ def studies(
 
     if state is not None and state not in STATES:
         raise EchoScpError(f"--state: expected one of {', '.join(STATES)}")
-    with _tables(settings_of(config)) as (database, _):
+    with open_tables(settings_of(config)) as (database, _):
         rows = list_studies(database, limit, state)
     if json:
         typer.echo(as_json([asdict(row) for row in rows]))
@@ -85,7 +61,7 @@ def study(uid: StudyArgument, json: Json = False, config: ConfigOption = None) -
     from echo_scp.commands.study_tables import as_json, clip_rows, delivery_rows, file_lines
     from echo_scp.inquiry import find_study
 
-    with _tables(settings_of(config)) as (database, _):
+    with open_tables(settings_of(config)) as (database, _):
         found = find_study(database, uid)
     if found is None:
         raise EchoScpError(f"study {uid} is not known; see: echo-scp studies")
@@ -107,7 +83,7 @@ def retry(uid: StudyOption = None, config: ConfigOption = None) -> None:
     from echo_scp.jobs import JobQueue
 
     settings = settings_of(config)
-    with _tables(settings) as (database, url), JobQueue(url) as queue:
+    with open_tables(settings) as (database, url), JobQueue(url) as queue:
         failed = [each for each in failed_studies(database) if uid in (None, each)]
         for each in failed:
             ask_for_analysis(database, each)
@@ -125,7 +101,7 @@ def reanalyse(
     from echo_scp.inquiry import ask_for_analysis
     from echo_scp.jobs import JobQueue
 
-    with _tables(settings_of(config)) as (database, url), JobQueue(url) as queue:
+    with open_tables(settings_of(config)) as (database, url), JobQueue(url) as queue:
         for uid in uids:
             if not ask_for_analysis(database, uid):
                 raise EchoScpError(f"study {uid} is not known; see: echo-scp studies")
