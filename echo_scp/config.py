@@ -1,7 +1,8 @@
 """Read, validate and freeze the configuration: one TOML file, overridable by the environment.
 
 `ECHO_SCP_<SECTION>__<KEY>=value` overrides a key of a section (`ECHO_SCP_RECEIVE__PORT=104`); a top-level key has no
-section (`ECHO_SCP_DATA_FOLDER=/srv/echo`). Lists of tables (`[[destinations]]`) are given in the file only.
+section (`ECHO_SCP_DATA_FOLDER=/srv/echo`). A list is written as in the file (`["SR", "SEG"]`). Lists of tables
+(`[[destinations]]`) are given in the file only.
 """
 
 from __future__ import annotations
@@ -481,15 +482,25 @@ def _apply_environment(values: dict[str, Any], environment: Mapping[str, str]) -
             table = table.setdefault(key, {})
             if not isinstance(table, dict):
                 raise ConfigurationError(f"{variable}: {key} is not a section that the environment can override")
-        table[keys[-1]] = text
+        table[keys[-1]] = _value(variable, text)
         variables[keys] = variable
     return variables
+
+
+def _value(variable: str, text: str) -> object:
+    if not text.startswith("["):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f'{variable}: is not a list such as ["A", "B"]: {error}') from error
 
 
 def _explain(origin: str, variables: Mapping[tuple[str, ...], str], item: Mapping[str, Any]) -> str:
     location = tuple(str(part) for part in item["loc"])
     key = ".".join(location) or "configuration"
-    source = variables.get(location, origin)
     if item["type"] == "extra_forbidden":
+        source = next((name for keys, name in variables.items() if keys[: len(location)] == location), origin)
         return f"{source}: {key}: unknown key; see config/echo-scp.toml for every key"
+    source = next((name for keys, name in variables.items() if location[: len(keys)] == keys), origin)
     return f"{source}: {key}: {item['msg']} (got {item['input']!r})"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from echo_scp.commands.open_tables import open_tables
-from echo_scp.commands.options import ConfigOption, settings_of
+from echo_scp.commands.options import ConfigOption, settings_of, table_console
 from echo_scp.errors import EchoScpError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -53,7 +53,7 @@ def studies(
     if json:
         typer.echo(as_json([asdict(row) for row in rows]))
     else:
-        Console().print(study_table(rows) if rows else "no study")
+        table_console().print(study_table(rows) if rows else "no study")
 
 
 def study(uid: StudyArgument, json: Json = False, config: ConfigOption = None) -> None:
@@ -68,7 +68,7 @@ def study(uid: StudyArgument, json: Json = False, config: ConfigOption = None) -
     if json:
         typer.echo(as_json(asdict(found)))
         return
-    console = Console()
+    console = table_console()
     for line in file_lines(found):
         console.print(line, highlight=False, soft_wrap=True)
     if found.clips:

@@ -73,6 +73,24 @@ def test_an_error_names_file_key_and_expectation(tmp_path, text, expected):
     assert expected in str(raised.value)
 
 
+def test_a_list_in_the_environment_is_written_as_in_the_file():
+    """And one that is none is told of as such."""
+    config = load(None, {"ECHO_SCP_RECEIVE__CALLED_AE_TITLES": '["ECHO", "ECHO_2"]'})
+
+    assert config.receive.called_ae_titles == ("ECHO", "ECHO_2")
+    with pytest.raises(ConfigurationError, match="ECHO_SCP_RECEIVE__CALLED_AE_TITLES: is not a list"):
+        load(None, {"ECHO_SCP_RECEIVE__CALLED_AE_TITLES": '["ECHO", '})
+    with pytest.raises(ConfigurationError, match=r"ECHO_SCP_REPORT__OBJECTS: report\.objects\.0"):
+        load(None, {"ECHO_SCP_REPORT__OBJECTS": '["SRR"]'})
+
+
+def test_an_unknown_variable_is_named_and_not_the_file(tmp_path):
+    """Whether its section is known or not."""
+    for variable in ("ECHO_SCP_RECIEVE__PORT", "ECHO_SCP_RECEIVE__PROT"):
+        with pytest.raises(ConfigurationError, match=f"^{variable}: .*unknown key"):
+            load(None, {variable: "104"})
+
+
 def test_an_error_of_the_environment_names_the_variable():
     """Not the file, which is innocent."""
     with pytest.raises(ConfigurationError, match=r"ECHO_SCP_RECEIVE__PORT: receive\.port"):

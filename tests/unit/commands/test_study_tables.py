@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from rich.console import Console
 
+from echo_scp.commands.options import table_console
 from echo_scp.commands.study_tables import age, clip_rows, delivery_rows, file_lines, study_table, summary_lines
 from echo_scp.inquiry import ClipRow, DeliveryRow, StudyFile, StudyRow, Summary
 
@@ -43,6 +44,15 @@ def test_a_study_is_one_row_with_its_ef_sender_and_deliveries():
     text = shown(study_table([make_study()]))
 
     assert all(word in text for word in ("1.2.3", "reported", "VIVID[1]", "58", "2 delivered, 1 given_up"))
+
+
+def test_a_uid_is_whole_where_there_is_no_terminal(capsys):
+    """As for grep."""
+    uid = "1.2." + "3" * 60
+
+    table_console().print(study_table([make_study(study_instance_uid=uid)]))
+
+    assert uid in capsys.readouterr().out
 
 
 def test_a_study_without_a_number_shows_its_reason():
