@@ -34,12 +34,13 @@ from echo_scp.inference.catalogue import load_engines
 from echo_scp.inquiry import ask_for_analysis
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.notify import notify, watchdog
-from echo_scp.occupancy import only_node_in
+from echo_scp.occupancy import has_node, only_node_in
 from echo_scp.outbox import ArchiveReports, DeliveryGauges
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
 from echo_scp.web.app import WebApp, WebThread
+from echo_scp.web.monitor import Checks
 from echo_scp.web.pages import PageParts
 from echo_scp.worker import run_worker
 
@@ -175,15 +176,15 @@ def _analyse(config: Config, stack: ExitStack, url: str) -> WorkerProcess:
     return worker
 
 
-def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: dict[str, Callable[[], bool]]) -> int:
+def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: Checks) -> int:
     """Serve pages, metrics and health; return the port."""
     database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
     page = PageParts(config, database, partial(retry_delivery, database), partial(ask_for_analysis, database))
-    refresh = partial(
-        _refresh, database, spool, DeliveryGauges(destination.name for destination in config.destinations)
-    )
+    checks = {"database": database.ping, **checks}
+    deliveries = DeliveryGauges(destination.name for destination in config.destinations)
+    refresh = partial(_refresh, database, spool, deliveries, checks)
     with _bound(config.web.address, config.web.port):
-        web = WebThread(WebApp(refresh, {"database": database.ping, **checks}, page), config.web)
+        web = WebThread(WebApp(refresh, checks, page), config.web)
     web.start()
     stack.callback(web.stop)
     return web.port
@@ -267,7 +268,10 @@ def _start_web(config: Config, stack: ExitStack, stop: threading.Event) -> Runni
         return None
     spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
     database = stack.enter_context(Database(url, connections=1))
-    checks = {"worker": lambda: _has_live_worker(database, config.work.stalled_after_s)}
+    checks = {
+        "receivers": partial(has_node, config.data_folder),
+        "worker": partial(_has_live_worker, database, config.work.stalled_after_s),
+    }
     return RunningNode(0, _show(config, stack, url, spool, checks))
 
 
@@ -286,8 +290,10 @@ def prepare_database(url: str) -> None:
     apply_job_schema(url)
 
 
-def _refresh(database: Database, spool: Spool, deliveries: DeliveryGauges) -> None:
+def _refresh(database: Database, spool: Spool, deliveries: DeliveryGauges, checks: Checks) -> None:
     """Set the gauges that are read from the state rather than counted."""
+    for part, check in checks.items():
+        metrics.PART_UP.set(float(check()), part=part)
     try:
         metrics.SPOOL_BACKLOG.set(len(spool.ready()))
         with database.transaction() as transaction:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from echo_scp.errors import StorageError
 
 _LOCK_NAME = "node.lock"
+_ATTEMPTS, _PAUSE_S = 5, 0.1  # who asks whether there is a node holds the lock for a moment
 
 
 @contextmanager
@@ -21,11 +24,18 @@ def only_node_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"data_folder {folder} cannot be written: {error.strerror}") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"data_folder {folder} is in use by another node; give each its own") from error
+        if not _lock(file):
+            raise StorageError(f"data_folder {folder} is in use by another node; give each its own")
         yield
+
+
+def _lock(file: IO[str]) -> bool:
+    for _ in range(_ATTEMPTS):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_PAUSE_S)
+    return False
 
 
 def has_node(folder: Path) -> bool:
