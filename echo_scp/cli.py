@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,9 @@ from echo_scp.config import Config, load
 from echo_scp.errors import EchoScpError
 from echo_scp.model import ClipAnalysis
 from echo_scp.progress import progress_bar
+
+# postgresql://user:password@host/name?password=..., and libpq's other form: host=... password='...'
+_PASSWORD = re.compile(r"(?P<before>://[^:@/]*:).*(?=@)|(?P<key>password\s*=\s*)('([^'\\]|\\.)*'|[^&\s]+)")
 
 app = typer.Typer(
     help="Receive echocardiography, measure the left ventricle, return DICOM SR and SEG. For research use.",
@@ -202,13 +206,8 @@ def config_example() -> None:
 
 
 def _masked(settings: Config) -> Config:
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(settings.database.url)
-    if parts.password is None:
-        return settings
-    netloc = parts.netloc.replace(f":{parts.password}@", ":***@")
-    database = settings.database.model_copy(update={"url": urlunsplit(parts._replace(netloc=netloc))})
+    url = _PASSWORD.sub(lambda found: f"{found['before'] or found['key']}***", settings.database.url)
+    database = settings.database.model_copy(update={"url": url})
     return settings.model_copy(update={"database": database})
 
 

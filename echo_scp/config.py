@@ -1,8 +1,8 @@
 """Read, validate and freeze the configuration: one TOML file, overridable by the environment.
 
 `ECHO_SCP_<SECTION>__<KEY>=value` overrides a key of a section (`ECHO_SCP_RECEIVE__PORT=104`); a top-level key has no
-section (`ECHO_SCP_DATA_FOLDER=/srv/echo`); a list is written as in TOML. Lists of tables (`[[destinations]]`) are given
-in the file only.
+section (`ECHO_SCP_DATA_FOLDER=/srv/echo`). A list is written as in the file (`["SR", "SEG"]`). Lists of tables
+(`[[destinations]]`) are given in the file only.
 """
 
 from __future__ import annotations
@@ -498,7 +498,8 @@ def _list_or_text(text: str) -> object:
 def _explain(origin: str, variables: Mapping[tuple[str, ...], str], item: Mapping[str, Any]) -> str:
     location = tuple(str(part) for part in item["loc"])
     key = ".".join(location) or "configuration"
-    source = next((name for keys, name in variables.items() if location[: len(keys)] == keys), origin)
     if item["type"] == "extra_forbidden":
+        source = next((name for keys, name in variables.items() if keys[: len(location)] == location), origin)
         return f"{source}: {key}: unknown key; see config/echo-scp.toml for every key"
+    source = next((name for keys, name in variables.items() if location[: len(keys)] == keys), origin)
     return f"{source}: {key}: {item['msg']} (got {item['input']!r})"

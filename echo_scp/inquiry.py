@@ -12,7 +12,7 @@ from echo_scp.database.deliveries import Selection, State, retry_deliveries
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """One study in a list; `deliveries` maps the state of deliveries to their number."""
+    """One study in a list; `deliveries` maps the state of deliveries to their number, `failure` says why it failed."""
 
     study_instance_uid: str
     state: str
@@ -24,6 +24,7 @@ class StudyRow:
     view: str | None
     reason: str | None
     deliveries: dict[str, int]
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)

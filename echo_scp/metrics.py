@@ -99,6 +99,11 @@ COMMITTED_INSTANCES = Counter(
     "Instances for which storage commitment was answered, by outcome: committed, failed.",
     ("outcome",),
 )
+PART_UP = Gauge(
+    "echo_scp_part_up",
+    "1 while a part of the node does its work, else 0: receivers, database, worker; as /readyz says.",
+    ("part",),
+)
 SPOOL_BACKLOG = Gauge("echo_scp_spool_backlog_files", "Acknowledged instances that are not indexed yet.")
 STUDIES = Gauge("echo_scp_studies", "Studies by state: receiving, analysing, reported, failed.", ("state",))
 STAGE_DURATION = Histogram(
@@ -165,6 +170,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     RECEIVED_BYTES,
     ASSOCIATIONS,
     COMMITTED_INSTANCES,
+    PART_UP,
     SPOOL_BACKLOG,
     STUDIES,
     STAGE_DURATION,

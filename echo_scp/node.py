@@ -6,19 +6,17 @@ worker process, web.
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -26,7 +24,7 @@ import structlog
 from echo_scp import __version__, logs, metrics
 from echo_scp.audit import AuditTrail, application_started, application_stopped
 from echo_scp.clerk import Clerk, ClerkThread, Reporter
-from echo_scp.config import Config, Destination
+from echo_scp.config import Config
 from echo_scp.database.connection import Database, migrate, watchful
 from echo_scp.database.deliveries import retry_delivery
 from echo_scp.database.embedded import embedded_server
@@ -36,12 +34,13 @@ from echo_scp.inference.catalogue import load_engines
 from echo_scp.inquiry import ask_for_analysis
 from echo_scp.jobs import ANALYSE_QUEUE, JobQueue, apply_job_schema
 from echo_scp.notify import notify, watchdog
-from echo_scp.outbox import ArchiveReports
-from echo_scp.outbox import refresh_gauges as refresh_delivery_gauges
+from echo_scp.occupancy import has_node, only_node_in
+from echo_scp.outbox import ArchiveReports, DeliveryGauges
 from echo_scp.receive.event_report import send_event_report
 from echo_scp.receive.receivers import Receivers
 from echo_scp.spool import Spool
 from echo_scp.web.app import WebApp, WebThread
+from echo_scp.web.monitor import Checks
 from echo_scp.web.pages import PageParts
 from echo_scp.worker import run_worker
 
@@ -136,7 +135,7 @@ def _prepare_metrics(config: Config, role: Role | None) -> None:
 
 def _receive(config: Config, stack: ExitStack, role: Role | None = None) -> _Receiving:
     """Take instances; they wait in the spool until the database is there."""
-    stack.enter_context(_only_node_in(config.data_folder))
+    stack.enter_context(only_node_in(config.data_folder))
     _prepare_metrics(config, role)
     audit = stack.enter_context(AuditTrail(config.audit, config.audit_file, config.receive.ae_title))
     audit.record(application_started)
@@ -177,13 +176,15 @@ def _analyse(config: Config, stack: ExitStack, url: str) -> WorkerProcess:
     return worker
 
 
-def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: dict[str, Callable[[], bool]]) -> int:
+def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: Checks) -> int:
     """Serve pages, metrics and health; return the port."""
     database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
     page = PageParts(config, database, partial(retry_delivery, database), partial(ask_for_analysis, database))
-    refresh = partial(_refresh, database, spool, config.destinations)
+    checks = {"database": database.ping, **checks}
+    deliveries = DeliveryGauges(destination.name for destination in config.destinations)
+    refresh = partial(_refresh, database, spool, deliveries, checks)
     with _bound(config.web.address, config.web.port):
-        web = WebThread(WebApp(refresh, {"database": database.ping, **checks}, page), config.web)
+        web = WebThread(WebApp(refresh, checks, page), config.web)
     web.start()
     stack.callback(web.stop)
     return web.port
@@ -207,22 +208,6 @@ class _Forward:
     def __call__(self) -> None:
         if self.target is not None:
             self.target()
-
-
-@contextmanager
-def _only_node_in(folder: Path) -> Iterator[None]:
-    """Hold the data folder; two nodes in one would index the same spool."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "node.lock").open("w")
-    except OSError as error:
-        raise StorageError(f"data_folder {folder} cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"data_folder {folder} is in use by another node; give each its own") from error
-        yield
 
 
 def _open_database(config: Config, stack: ExitStack, stop: threading.Event) -> str | None:
@@ -283,7 +268,10 @@ def _start_web(config: Config, stack: ExitStack, stop: threading.Event) -> Runni
         return None
     spool = Spool(config.data_folder, config.receive.reserve_disk_mb, config.shared_folder)
     database = stack.enter_context(Database(url, connections=1))
-    checks = {"worker": lambda: _has_live_worker(database, config.work.stalled_after_s)}
+    checks = {
+        "receivers": partial(has_node, config.data_folder),
+        "worker": partial(_has_live_worker, database, config.work.stalled_after_s),
+    }
     return RunningNode(0, _show(config, stack, url, spool, checks))
 
 
@@ -302,8 +290,10 @@ def prepare_database(url: str) -> None:
     apply_job_schema(url)
 
 
-def _refresh(database: Database, spool: Spool, destinations: Iterable[Destination]) -> None:
+def _refresh(database: Database, spool: Spool, deliveries: DeliveryGauges, checks: Checks) -> None:
     """Set the gauges that are read from the state rather than counted."""
+    for part, check in checks.items():
+        metrics.PART_UP.set(float(check()), part=part)
     try:
         metrics.SPOOL_BACKLOG.set(len(spool.ready()))
         with database.transaction() as transaction:
@@ -312,7 +302,7 @@ def _refresh(database: Database, spool: Spool, destinations: Iterable[Destinatio
             queues = {ANALYSE_QUEUE: (0.0, 0.0)}
             for queue, depth, age_s in transaction.rows("queue_depth"):
                 queues[str(queue)] = (float(str(depth)), float(str(age_s)))
-            refresh_delivery_gauges(transaction, [destination.name for destination in destinations])
+            deliveries.refresh(transaction)
     except (DatabaseUnavailableError, StorageError) as error:
         log.warning("metrics.state_unknown", detail=str(error))
         return

@@ -12,7 +12,7 @@ set -euo pipefail
 
 if [ "${1:-}" = --restore ]; then
     archive="$2" folder="$3"
-    if [ -d "$folder" ] && [ -n "$(ls -A "$folder")" ]; then
+    if [ -d "$folder" ] && [ -n "$(ls -A --ignore=lost+found "$folder")" ]; then
         echo "$folder is not empty; move it away first" >&2
         exit 1
     fi
@@ -39,7 +39,7 @@ if [ -n "$pid" ] && grep -qaF "$(realpath "$folder")" "/proc/$pid/cmdline" 2>/de
 fi
 umask 0077 # patients' images
 tar --create --gzip --file "$archive.part" --directory "$folder" \
-    --exclude=./postgresql/postmaster.pid --exclude=./metrics --exclude=./kept --exclude=./plans --exclude=./node.lock --exclude='.s.PGSQL.*' .
+    --exclude=./postgresql/postmaster.pid --exclude=./metrics --exclude=./kept --exclude=./plans --exclude=./node.lock --exclude=./lost+found --exclude='.s.PGSQL.*' .
 sync "$archive.part"
 mv "$archive.part" "$archive"
 echo "saved $archive"

@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"reasons"}),
     frozenset({"model"}),
     frozenset({"errors"}),
-    frozenset({"config", "metrics", "logs", "notify"}),
+    frozenset({"config", "metrics", "logs", "notify", "occupancy"}),
     frozenset({"spool", "database", "inference", "audit"}),
     frozenset({"commitment"}),
     frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 _SOURCE_ROLE, _DESTINATION_ROLE, _APPLICATION_ROLE = "110153", "110152", "110150"
@@ -82,9 +83,21 @@ def _message(action: str, when: datetime, code: str, text: str) -> Element:
 def _participant(message: Element, party: Party, role: str, *, requestor: bool) -> None:
     attributes = {"UserID": _legal(party.name), "UserIsRequestor": str(requestor).lower()}
     if party.address:
-        attributes |= {"NetworkAccessPointID": _legal(party.address), "NetworkAccessPointTypeCode": "1"}
+        attributes |= {
+            "NetworkAccessPointID": _legal(party.address),
+            "NetworkAccessPointTypeCode": _access_point_type(party.address),
+        }
     participant = SubElement(message, "ActiveParticipant", attributes)
     _code(participant, "RoleIDCode", role, _ROLE_NAMES[role])
+
+
+def _access_point_type(address: str) -> str:
+    """Return 2 for an IP address, 1 for the name of a machine (PS3.15 A.5.2.4)."""
+    try:
+        ip_address(address)
+    except ValueError:
+        return "1"
+    return "2"
 
 
 def _finish(message: Element, node: str, study: Study | None, action: str) -> bytes:

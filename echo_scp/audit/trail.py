@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,7 @@ _PRIORITY = 10 * 8 + 5  # facility authpriv, severity notice (PS3.15 A.6.1)
 _MESSAGE_ID = "DICOM+RFC3881"  # PS3.15 A.6.1
 _WAITING = 10_000  # messages for a collector that is away; the file has them all
 _TIMEOUT_S = 10.0
+_RETRY_S = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,7 @@ class AuditTrail:
         self._file = file
         self._node = node
         self._queue: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-syslog", daemon=True)
 
     def __enter__(self) -> Self:
@@ -45,7 +49,9 @@ class AuditTrail:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._thread.is_alive():
-            self._queue.put(None)
+            self._stopping.set()
+            with suppress(queue.Full):  # then the thread waits for the collector, and ends for that
+                self._queue.put_nowait(None)
             self._thread.join(_TIMEOUT_S)
 
     def record(self, build: Callable[[str, datetime], bytes]) -> None:
@@ -75,10 +81,29 @@ class AuditTrail:
 
     def _run(self) -> None:
         while (line := self._queue.get()) is not None:
+            if not self._deliver(line):
+                log.error("audit.not_sent", detail="the collector is away, and the node ends; the file has them all")
+                return
+
+    def _deliver(self, line: bytes) -> bool:
+        """Send a message, again and again while the collector is away; return False when the node ends meanwhile."""
+        is_away = False
+        while True:
             try:
                 self._send(line)
-            except OSError as error:
-                log.error("audit.not_sent", detail=str(error))
+            except (OSError, UnicodeError) as error:  # the latter: no name of a host
+                if isinstance(error, OSError) and error.errno == errno.EMSGSIZE:
+                    log.error("audit.not_sent", detail="too long for udp; set audit.syslog_transport")
+                    return True
+                if not is_away:
+                    log.error("audit.collector_away", detail=str(error))
+                is_away = True
+            else:
+                if is_away:
+                    log.info("audit.collector_answers_again")
+                return True
+            if self._stopping.wait(_RETRY_S):
+                return False
 
     def _send(self, line: bytes) -> None:
         config = self._config

@@ -6,11 +6,10 @@ import json as json_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from echo_scp.commands.options import ConfigOption, settings_of
-from echo_scp.commands.tables import Json, node_tables
+from echo_scp.commands.open_tables import open_tables
+from echo_scp.commands.options import ConfigOption, Json, settings_of, table_console
 from echo_scp.errors import EchoScpError
 
 if TYPE_CHECKING:
@@ -31,12 +30,12 @@ def list_command(json: Json = False, config: ConfigOption = None) -> None:
     """List what waits for a decision, and which elements differ; the first version is analysed meanwhile."""
     from echo_scp.conflicts import list_conflicts
 
-    with node_tables(settings_of(config)) as (database, _):
+    with open_tables(settings_of(config)) as (database, _):
         found = list_conflicts(database)
     if json:
         typer.echo(json_module.dumps([_as_json(conflict) for conflict in found], indent=2))
         return
-    console = Console()
+    console = table_console()
     for conflict in found:
         for line in _lines(conflict):
             console.print(line, highlight=False, soft_wrap=True)
@@ -49,7 +48,7 @@ def take_command(uids: UidArguments, config: ConfigOption = None) -> None:
     from echo_scp.conflicts import take_newest
     from echo_scp.jobs import JobQueue
 
-    with node_tables(settings_of(config)) as (database, url), JobQueue(url) as queue:
+    with open_tables(settings_of(config)) as (database, url), JobQueue(url) as queue:
         chosen = _chosen(database, uids)
         studies = take_newest(database, chosen)
         for study in studies:
@@ -62,7 +61,7 @@ def keep_command(uids: UidArguments, config: ConfigOption = None) -> None:
     """Stay with the version that is analysed; the others are kept on disk and ask no more."""
     from echo_scp.conflicts import keep_analysed
 
-    with node_tables(settings_of(config)) as (database, _):
+    with open_tables(settings_of(config)) as (database, _):
         chosen = _chosen(database, uids)
         keep_analysed(database, chosen)
     typer.echo(f"of {len(chosen)} instances the version that is analysed counts")

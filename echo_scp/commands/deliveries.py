@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from echo_scp.commands.open_tables import open_tables
 from echo_scp.commands.options import ConfigOption, settings_of
 from echo_scp.config import Config
 from echo_scp.database.deliveries import (
@@ -105,12 +106,7 @@ def _selected(destination: str | None, study: str | None, sop_instance: str | No
 
 @contextmanager
 def _transaction(settings: Config) -> Iterator[Transaction]:
-    """Open the configured database, or that of the node that runs on the data folder."""
-    from echo_scp.database.connection import Database
-    from echo_scp.database.embedded import running_server
-
-    url = settings.database.url or running_server(settings.data_folder / "postgresql")
-    with Database(url, connections=1) as database, database.transaction() as transaction:
+    with open_tables(settings) as (database, _), database.transaction() as transaction:
         yield transaction
 
 

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from echo_scp.commands.options import ConfigOption, settings_of
-from echo_scp.commands.tables import Json, node_tables
+from echo_scp.commands.open_tables import open_tables
+from echo_scp.commands.options import ConfigOption, Json, settings_of, table_console
 from echo_scp.errors import EchoScpError
 
 StudyArgument = Annotated[str, typer.Argument(help="Study Instance UID.", metavar="UID")]
@@ -26,7 +26,7 @@ def status(json: Json = False, config: ConfigOption = None) -> None:
     from echo_scp.inquiry import summarise
 
     settings = settings_of(config)
-    with node_tables(settings) as (database, _):
+    with open_tables(settings) as (database, _):
         summary = summarise(database)
     if json:
         typer.echo(json_module.dumps(asdict(summary), indent=2))
@@ -47,12 +47,12 @@ def studies(
 
     if state is not None and state not in STATES:
         raise EchoScpError(f"--state: expected one of {', '.join(STATES)}")
-    with node_tables(settings_of(config)) as (database, _):
+    with open_tables(settings_of(config)) as (database, _):
         rows = list_studies(database, limit, state)
     if json:
         typer.echo(as_json([asdict(row) for row in rows]))
     else:
-        Console().print(study_table(rows) if rows else "no study")
+        table_console().print(study_table(rows) if rows else "no study")
 
 
 def study(uid: StudyArgument, json: Json = False, config: ConfigOption = None) -> None:
@@ -60,14 +60,14 @@ def study(uid: StudyArgument, json: Json = False, config: ConfigOption = None) -
     from echo_scp.commands.study_tables import as_json, clip_rows, delivery_rows, file_lines
     from echo_scp.inquiry import find_study
 
-    with node_tables(settings_of(config)) as (database, _):
+    with open_tables(settings_of(config)) as (database, _):
         found = find_study(database, uid)
     if found is None:
         raise EchoScpError(f"study {uid} is not known; see: echo-scp studies")
     if json:
         typer.echo(as_json(asdict(found)))
         return
-    console = Console()
+    console = table_console()
     for line in file_lines(found):
         console.print(line, highlight=False, soft_wrap=True)
     if found.clips:
@@ -82,7 +82,7 @@ def retry(uid: StudyOption = None, config: ConfigOption = None) -> None:
     from echo_scp.jobs import JobQueue
 
     settings = settings_of(config)
-    with node_tables(settings) as (database, url), JobQueue(url) as queue:
+    with open_tables(settings) as (database, url), JobQueue(url) as queue:
         failed = [each for each in failed_studies(database) if uid in (None, each)]
         for each in failed:
             ask_for_analysis(database, each)
@@ -100,7 +100,7 @@ def reanalyse(
     from echo_scp.inquiry import ask_for_analysis
     from echo_scp.jobs import JobQueue
 
-    with node_tables(settings_of(config)) as (database, url), JobQueue(url) as queue:
+    with open_tables(settings_of(config)) as (database, url), JobQueue(url) as queue:
         for uid in uids:
             if not ask_for_analysis(database, uid):
                 raise EchoScpError(f"study {uid} is not known; see: echo-scp studies")

@@ -52,8 +52,8 @@ def file_lines(found: StudyFile) -> Iterator[str]:
     row = found.study
     yield f"[bold]study {escape(row.study_instance_uid)}[/]"
     facts = {
-        "state": f"{_state(row.state)}, revision {row.revision}",
-        "last instance": f"{row.last_received_at:%Y-%m-%d %H:%M:%S} UTC",
+        "state": f"{_state(row.state)}, revision {row.revision}{escape(f': {row.failure}' if row.failure else '')}",
+        "last instance": f"{row.last_received_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         "from": escape(", ".join(row.calling_ae_titles)),
         "instances": str(row.instance_count),
         "EF": f"{_ef(row)}{f' % ({row.view})' if row.ef_percent is not None else ''}",

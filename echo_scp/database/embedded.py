@@ -67,14 +67,6 @@ def running_server_url(folder: Path) -> str | None:
     return str(server.get_uri()) if server is not None and server.is_running() else None
 
 
-def running_server(folder: Path) -> str:
-    """Return the URL of the server that a node runs on `folder`; raises DatabaseUnavailableError when none does."""
-    url = running_server_url(folder)
-    if url is None:
-        raise DatabaseUnavailableError(f"no node runs on {folder.parent}: its database is not there")
-    return url
-
-
 class _Keeper:
     """A thread that starts the server again when it is gone."""
 

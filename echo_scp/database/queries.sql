@@ -385,7 +385,7 @@ SELECT s.study_instance_uid, s.state, s.revision, s.last_received_at, i.instance
         SELECT d.state, count(*) AS number FROM delivery d
         JOIN result_object o USING (sop_instance_uid) JOIN run ON run.id = o.run_id
         WHERE run.study_instance_uid = s.study_instance_uid GROUP BY d.state
-    ) AS states)
+    ) AS states), s.failure
 FROM study s
 CROSS JOIN LATERAL (
     SELECT count(*) AS instance_count, coalesce(array_agg(DISTINCT calling_ae_title), '{}') AS calling_ae_titles

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
-import urllib.error
-import urllib.request
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-from echo_scp.config import Config, Destination
+from echo_scp.config import Config, Destination, WebConfig
 from echo_scp.deliver import echo
 from echo_scp.doctor.finding import Finding, failed, passed
 from echo_scp.errors import DeliveryError
+from echo_scp.occupancy import has_node
 
 TOPIC = "ports"
 TIMEOUT_S = 3.0
@@ -20,18 +22,24 @@ TIMEOUT_S = 3.0
 def examine_ports(config: Config) -> Iterator[Finding]:
     """Yield whether the node can listen, or who does already."""
     receive, web = config.receive, config.web
-    yield _port("receive.port", receive.address, receive.port, _answers_dicom(config))
-    yield _port("web.port", web.address, web.port, _answers_health(web.address, web.port))
+    encrypted = receive.tls.certificate is not None
+    if not (encrypted and receive.tls.only):
+        # A node that knows its peers closes on who is none, as it would on us.
+        is_node = _answers_dicom(config) or (bool(receive.peers) and has_node(config.data_folder))
+        yield _port("receive.port", receive.address, receive.port, is_node)
+    if encrypted:  # a client without a certificate hears nothing of who listens
+        yield _port("receive.tls.port", receive.address, receive.tls.port, has_node(config.data_folder))
+    yield _port("web.port", web.address, web.port, _answers_health(web))
 
 
 def _port(key: str, address: str, port: int, is_node: bool) -> Finding:
     place = f"{address}:{port}"
-    if is_node:
-        return passed(TOPIC, key, f"{place}: a node answers there")
     try:
         with socket.create_server((address, port), family=_family(address)):
             return passed(TOPIC, key, f"{place} is free")
     except OSError as error:
+        if is_node and error.errno == errno.EADDRINUSE:
+            return passed(TOPIC, key, f"{place}: a node answers there")
         return failed(TOPIC, key, f"{place}: {error.strerror or error}", _fix(key, port, error.errno))
 
 
@@ -67,11 +75,17 @@ def _answers_dicom(config: Config) -> bool:
     return True
 
 
-def _answers_health(address: str, port: int) -> bool:
-    host = _reachable(address)
-    netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _answers_health(web: WebConfig) -> bool:
+    host = _reachable(web.address)
+    if web.certificate is None:
+        connection = HTTPConnection(host, web.port, timeout=TIMEOUT_S)
+    else:
+        trusting = ssl.create_default_context()  # whose certificate it is does not matter: nothing is told to it
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        connection = HTTPSConnection(host, web.port, timeout=TIMEOUT_S, context=trusting)
     try:
-        with urllib.request.urlopen(f"http://{netloc}/healthz", timeout=TIMEOUT_S) as answer:
-            return bool(answer.read() == b"ok\n")
-    except (urllib.error.URLError, OSError, ValueError):
+        with closing(connection):
+            connection.request("GET", "/healthz")
+            return connection.getresponse().read() == b"ok\n"
+    except (OSError, HTTPException):
         return False

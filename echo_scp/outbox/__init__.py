@@ -7,7 +7,7 @@ that a destination refuses waits alone. All times are the database's.
 """
 
 from echo_scp.outbox.deliverer import Deliverer
-from echo_scp.outbox.queue import put, refresh_gauges, retry_wait_s
+from echo_scp.outbox.queue import DeliveryGauges, put, retry_wait_s
 from echo_scp.outbox.reports import ArchiveReports
 
-__all__ = ["ArchiveReports", "Deliverer", "put", "refresh_gauges", "retry_wait_s"]
+__all__ = ["ArchiveReports", "Deliverer", "DeliveryGauges", "put", "retry_wait_s"]

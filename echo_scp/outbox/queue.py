@@ -39,14 +39,22 @@ def put(
     return count
 
 
-def refresh_gauges(transaction: Transaction, destinations: Iterable[str]) -> None:
-    """Set the gauges of every destination, also of those that are no longer configured and have something waiting."""
-    waiting = dict.fromkeys(destinations, (0.0, 0.0, 0.0))
-    for name, *values in cast("list[tuple[str, int, float, int]]", transaction.rows("waiting_by_destination")):
-        waiting[name] = (float(values[0]), float(values[1]), float(values[2]))
-    resting = {row[0] for row in transaction.rows("resting_destinations")}
-    for name, (count, age_s, attempts) in waiting.items():
-        DELIVERIES_WAITING.set(count, destination=name)
-        DELIVERY_AGE.set(age_s, destination=name)
-        DELIVERY_ATTEMPTS.set(attempts, destination=name)
-        DESTINATION_RESTING.set(float(name in resting), destination=name)
+class DeliveryGauges:
+    """The gauges of every destination, also of those that are no longer configured and have something waiting."""
+
+    def __init__(self, destinations: Iterable[str]) -> None:
+        self._shown = set(destinations)  # a gauge that was set once must be set to 0 too
+
+    def refresh(self, transaction: Transaction) -> None:
+        """Set them to what the tables say."""
+        waiting = {}
+        for name, *values in cast("list[tuple[str, int, float, int]]", transaction.rows("waiting_by_destination")):
+            waiting[name] = (float(values[0]), float(values[1]), float(values[2]))
+        resting = {row[0] for row in transaction.rows("resting_destinations")}
+        self._shown |= waiting.keys()
+        for name in self._shown:
+            count, age_s, attempts = waiting.get(name, (0.0, 0.0, 0.0))
+            DELIVERIES_WAITING.set(count, destination=name)
+            DELIVERY_AGE.set(age_s, destination=name)
+            DELIVERY_ATTEMPTS.set(attempts, destination=name)
+            DESTINATION_RESTING.set(float(name in resting), destination=name)

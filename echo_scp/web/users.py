@@ -88,7 +88,7 @@ def read_users(path: Path) -> dict[str, str]:
 
 
 def set_user(path: Path, name: str, password: str) -> None:
-    """Give a user a password, in a file that only its owner can read. Raises ConfigurationError."""
+    """Give a user a password, in a file that is not for everybody. Raises ConfigurationError."""
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"user name {name!r}: expected 1 to 64 letters, digits, '_', '.', '@' and '-'")
     if not MINIMUM_LENGTH <= len(password) <= _LONGEST:
@@ -116,6 +116,9 @@ def _write(path: Path, users: dict[str, str]) -> None:
                 earlier = path.stat()
                 os.fchmod(descriptor, earlier.st_mode & 0o777)
                 os.fchown(descriptor, earlier.st_uid, earlier.st_gid)
+            elif os.geteuid() == 0:  # root sets the users; the node, whose group the folder has, logs them in
+                os.fchown(descriptor, -1, path.parent.stat().st_gid)
+                os.fchmod(descriptor, 0o640)
             file.write(text)
         temporary.replace(path)
     except OSError as error:

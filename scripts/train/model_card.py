@@ -90,8 +90,8 @@ patients; synthetic sectors and traces. Doppler, M-mode, suprasternal and all el
 Each real source was left out once (of CAMUS as many A4C frames as A2C ones are scored); those frames also set the
 temperature and the threshold, so the figures are slightly flattering. The networks for that were trained for fewer
 steps than the shipped one. Of CAMUS the encoder has seen A4C frames and their outlines, though no view. `measured` is
-what is taken for A4C or A2C and passes the checks of anatomy and trust (lv-apical 2.0.0), on single frames; its precision
-set the threshold. `camus_a4c_valid` is of patients that no training saw, but of a familiar machine. 95 %
+what is taken for A4C or A2C and passes the checks of anatomy and trust (lv-apical 2.0.0), here on single frames; its
+precision set the threshold. `camus_a4c_valid` is of patients that no training saw, but of a familiar machine. 95 %
 intervals are not given: the frames of one source are too few and too alike for one to mean anything.
 
 {metrics}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.acceptance.running import wait_for
 
 
@@ -44,16 +46,30 @@ def test_the_commands_tell_of_a_running_node_and_make_it_try_again(node, pacs, m
     assert node.rows("SELECT DISTINCT state FROM delivery") != [("given_up",)]
 
 
-def test_commands_without_a_node_say_so(command, tmp_path):
+@pytest.mark.parametrize("words", [("studies",), ("deliveries", "list")])
+def test_commands_without_a_node_say_so(words, command, tmp_path):
     """The embedded database runs with its node."""
     config = tmp_path / "node.toml"
     config.write_text(f"data_folder = '{tmp_path / 'data'}'\n")
 
-    done = command("studies", "--config", config)
+    done = command(*words, "--config", config)
 
     assert done.returncode == 1
     assert "systemctl start echo-scp" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("words", [("studies",), ("deliveries", "list")])
+def test_a_url_that_is_none_is_told_without_its_password(words, command, tmp_path):
+    """At once: no waiting makes it one."""
+    config = tmp_path / "node.toml"
+    config.write_text("database.url = 'mysql://user:Kanarie@host/name'\n")
+
+    done = command(*words, "--config", config)
+
+    assert done.returncode == 1
+    assert "expected postgresql://" in done.stderr
+    assert "Kanarie" not in done.stdout + done.stderr
 
 
 def test_the_doctor_says_which_key_is_wrong(command, tmp_path):

@@ -14,6 +14,7 @@ from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, Segmenta
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 
+from echo_scp import metrics
 from echo_scp.audit import AuditTrail
 from echo_scp.commitment import ArchiveReport, CommitmentDesk, CommitmentReport
 from echo_scp.config import AuditConfig, Config, Destination
@@ -27,7 +28,7 @@ from echo_scp.database.deliveries import (
     retry_deliveries,
 )
 from echo_scp.deliver import StudyFacts, open_sender
-from echo_scp.outbox import ArchiveReports, put
+from echo_scp.outbox import ArchiveReports, DeliveryGauges, put
 from echo_scp.outbox.committing import Committing
 from echo_scp.outbox.deliverer import Deliverer
 from echo_scp.outbox.lane import Lane
@@ -651,6 +652,20 @@ def test_what_an_operator_cancels_is_never_sent(database, tmp_path):
 
     assert (cancelled, sent, brought_back) == (1, False, True)
     assert outbox.rows("state") == [("delivered",)] * 2
+
+
+def test_gauges_of_a_destination_that_is_configured_no_more_end_with_what_waited(database, tmp_path):
+    """Else an alert on them would never end."""
+    Outbox(database, tmp_path, 104, name="earlier").queue("SR")
+    gauges = DeliveryGauges(["pacs"])
+    with database.transaction() as transaction:
+        gauges.refresh(transaction)
+        waiting = metrics.render().decode()
+        cancel_deliveries(transaction, Selection(destination="earlier"))
+        gauges.refresh(transaction)
+
+    assert 'echo_scp_deliveries_waiting{destination="earlier"} 1.0' in waiting
+    assert 'echo_scp_deliveries_waiting{destination="earlier"} 0.0' in metrics.render().decode()
 
 
 def test_the_command_lists_retries_and_cancels(database, url, tmp_path, command):

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from echo_scp.config import DeliverConfig
+from echo_scp.outbox import retry_wait_s
 from tests.acceptance.running import Node, pick_port, wait_for
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -92,7 +94,50 @@ def test_the_rules_are_sound():
     done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 rules found" in done.stdout
+    assert "11 rules found" in done.stdout
+
+
+OUTAGE = """\
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - series: echo_scp_destination_resting{{destination="pacs"}}
+        values: 0 1x300
+      - series: echo_scp_deliveries_total{{destination="pacs", outcome="unreachable"}}
+        values: {attempts}
+      - series: echo_scp_delivery_oldest_age_seconds{{destination="pacs"}}
+        values: 0+60x300
+    promql_expr_test:
+      - eval_time: 20m
+        expr: count by (alertname) (ALERTS{{alertstate="firing"}})
+        exp_samples: [{{labels: '{{alertname="EchoScpDestinationAway"}}', value: 1}}]
+      - eval_time: 5h
+        expr: count by (alertname) (ALERTS{{alertstate="firing"}})
+        exp_samples:
+          - {{labels: '{{alertname="EchoScpDestinationAway"}}', value: 1}}
+          - {{labels: '{{alertname="EchoScpResultsWait"}}', value: 1}}
+"""
+
+
+@NEEDS_PROMETHEUS
+def test_a_destination_that_is_away_rings_though_it_is_called_ever_more_seldom(tmp_path):
+    """After eight attempts in half an hour there is one in an hour."""
+    config = DeliverConfig()
+    due_s, attempts = 60.0, []
+    for minute in range(301):
+        count = attempts[-1] if attempts else 0
+        while due_s <= 60 * minute:
+            count += 1
+            due_s += retry_wait_s(config.first_retry_s, config.maximum_retry_s, count)
+        attempts.append(count)
+    test = tmp_path / "outage.yml"
+    test.write_text(OUTAGE.format(rules=RULES, attempts=" ".join(map(str, attempts))))
+
+    done = subprocess.run(["promtool", "test", "rules", test], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @NEEDS_PROMETHEUS

@@ -89,11 +89,18 @@ def test_three_roles_are_a_node(tmp_path, pacs, make_study, server):
         wait_for(lambda: services["work"].has_said(b"WATCHDOG=1"))
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics", timeout=10) as answer:
             metrics = answer.read().decode()
+        ended = services["receive"].stop()
+        wait_for(lambda: readiness(web_port) == 503)
+        with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics", timeout=10) as answer:
+            without_receivers = answer.read().decode()
     finally:
         statuses = {role: service.stop() for role, service in services.items()}
 
     assert statuses == dict.fromkeys(ROLES, 0)
+    assert ended == 0
     assert 'echo_scp_instances_received_total{outcome="stored"} 1.0' in metrics
+    assert 'echo_scp_part_up{part="receivers"} 1.0' in metrics
+    assert 'echo_scp_part_up{part="receivers"} 0.0' in without_receivers
     assert 'echo_scp_stage_duration_seconds_count{stage="segment"} 1.0' in metrics
     with psycopg.connect(server) as connection:
         assert connection.execute("SELECT state FROM study").fetchall() == [("reported",)]

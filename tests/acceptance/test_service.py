@@ -24,17 +24,19 @@ import sys
 def main():
     if sys.argv[1:] == ["config", "example"]:
         print('data_folder = "data"')
+    elif sys.argv[1:3] == ["config", "check"]:
+        sys.exit({refuses})
     else:
         print("echo-scp {version}")
 """
 
 
-def make_wheel(folder: Path, version: str) -> Path:
-    """A package with the command and nothing behind it: what is tried is the script."""
+def make_wheel(folder: Path, version: str, *, refuses: bool = False) -> Path:
+    """A package with the command and nothing behind it: what is tried is the script. It may refuse a configuration."""
     wheel = folder / f"echo_scp-{version}-py3-none-any.whl"
     info = f"echo_scp-{version}.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("echo_scp_stub.py", STUB.format(version=version))
+        archive.writestr("echo_scp_stub.py", STUB.format(version=version, refuses=int(refuses)))
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: echo-scp\nVersion: {version}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\necho-scp = echo_scp_stub:main\n")
@@ -45,7 +47,15 @@ def make_wheel(folder: Path, version: str) -> Path:
 def install(root: Path, package: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHON": sys.executable, "PIP_OPTIONS": "--no-index --no-deps"}
     command = [INSTALL, "--root", root, package]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
+    return subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+        umask=0o077,  # as administrators of hardened hosts have it
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +100,13 @@ def test_each_service_is_tight(unit, installed, analyze):
     assert float(exposure[1]) <= MOST_EXPOSURE
 
 
+def test_the_user_of_the_service_can_read_what_root_installs(installed):
+    """Whatever root's umask is."""
+    environment = installed / "root" / "opt" / "echo-scp" / "venv"
+
+    assert [path for path in (environment, *environment.rglob("*")) if not path.stat().st_mode & 0o004] == []
+
+
 def test_an_upgrade_keeps_the_configuration_and_a_failed_one_the_version_before(installed):
     """Only the environment is replaced, and put back when the new one cannot be made."""
     root = installed / "root"
@@ -106,9 +123,13 @@ def test_an_upgrade_keeps_the_configuration_and_a_failed_one_the_version_before(
     assert list(environments.glob("venv.old/lib/*/site-packages/echo_scp-1.0.dist-info"))
 
     failed = install(root, installed / "echo_scp-3.0-py3-none-any.whl")  # is not there
+    refused = install(root, make_wheel(installed, "4.0", refuses=True))
+    again = install(root, make_wheel(installed, "2.0"))
 
-    assert failed.returncode != 0
+    assert (failed.returncode, refused.returncode, again.returncode) == (1, 1, 0)
     assert list(environments.glob("venv/lib/*/site-packages/echo_scp-2.0.dist-info"))
+    assert list(environments.glob("venv.old/lib/*/site-packages/echo_scp-1.0.dist-info"))
+    assert sorted(path.name for path in environments.iterdir()) == ["venv", "venv.old"]
 
 
 def test_every_role_has_a_unit_that_the_target_wants():
@@ -142,6 +163,7 @@ def test_a_restored_backup_is_the_node_that_it_was_made_of(node, make_study, tmp
     assert archive.stat().st_mode & 0o077 == 0
     assert "not empty" in backup("--restore", archive, node.data).stderr
     shutil.rmtree(node.data)
+    (node.data / "lost+found").mkdir(parents=True)  # a disk of its own
     assert backup("--restore", archive, node.data).returncode == 0
     node.start()
 

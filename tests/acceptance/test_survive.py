@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from echo_scp import worker
-from echo_scp.database.embedded import embedded_server, running_server
+from echo_scp.database.embedded import embedded_server, running_server_url
 from echo_scp.errors import EngineError
 from echo_scp.jobs import JobQueue
 from echo_scp.node import prepare_database
@@ -101,7 +101,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 def test_an_operator_finds_the_server_of_a_running_node(url, tmp_path):
     """At the address that the node itself uses."""
-    assert running_server(tmp_path / "server") == url
+    assert running_server_url(tmp_path / "server") == url
 
 
 @pytest.fixture

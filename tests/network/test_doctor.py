@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
@@ -20,8 +21,14 @@ from echo_scp.config import Config, Destination, ReceiveConfig, WebConfig
 from echo_scp.doctor.destinations import examine_destination
 from echo_scp.doctor.finding import Finding, Outcome
 from echo_scp.doctor.ports import examine_ports
+from echo_scp.occupancy import only_node_in
 from echo_scp.receive.listener import Listener
 from echo_scp.spool import Spool
+from echo_scp.web.app import WebApp, WebThread
+from tests.network.certificates import Authority
+
+# pynetdicom keeps the socket of who hung up on it.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 
 
 @contextmanager
@@ -170,6 +177,63 @@ def test_a_port_that_a_node_holds_passes(tmp_path):
         found = ports("127.0.0.1", listener.port, 0)
 
     assert found["receive.port"] is Outcome.PASSED
+
+
+def test_a_node_that_knows_its_peers_passes_though_the_doctor_is_none(tmp_path, free_port):
+    """It closes on the doctor; that its data folder is held says that it is ours."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = Config(
+            data_folder=tmp_path,
+            receive=ReceiveConfig(
+                address="127.0.0.1",
+                port=taken.getsockname()[1],
+                peers=({"name": "cart", "ae_title": "CART", "addresses": ("10.1.2.3",)},),
+            ),
+            web=WebConfig(port=free_port),
+        )
+        threading.Thread(target=hang_up, args=(taken,), daemon=True).start()
+        without, *_ = examine_ports(config)
+        with only_node_in(tmp_path):
+            beside, *_ = examine_ports(config)
+
+    assert (without.outcome, beside.outcome) == (Outcome.FAILED, Outcome.PASSED)
+
+
+def hang_up(server: socket.socket) -> None:
+    """Close on whoever comes."""
+    with suppress(OSError):
+        while True:
+            server.accept()[0].close()
+
+
+def test_a_page_over_https_is_known_for_the_nodes(tmp_path):
+    """By its health, whoever signed its certificate."""
+    issued = Authority(tmp_path).issue("localhost")
+    config = WebConfig(port=0, certificate=issued.certificate, key=issued.key)
+    page = WebThread(WebApp(lambda: None, {}), config)
+    page.start()
+    try:
+        web = config.model_copy(update={"port": page.port})
+        *_, finding = examine_ports(Config(receive=ReceiveConfig(port=0), web=web))
+    finally:
+        page.stop()
+
+    assert (finding.name, finding.outcome) == ("web.port", Outcome.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("only", "keys"), [(False, ["receive.port", "receive.tls.port"]), (True, ["receive.tls.port"])]
+)
+def test_the_port_for_tls_is_tried_and_a_closed_one_is_not(tmp_path, only, keys):
+    """What listens there on behalf of somebody else keeps the node from starting."""
+    issued = Authority(tmp_path).issue("localhost")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        tls = {"certificate": issued.certificate, "key": issued.key, "port": taken.getsockname()[1], "only": only}
+        receive = ReceiveConfig(address="127.0.0.1", port=0, tls=tls)
+        *found, _ = examine_ports(Config(data_folder=tmp_path, receive=receive, web=WebConfig(port=0)))
+
+    assert [finding.name for finding in found] == keys
+    assert found[-1].outcome is Outcome.FAILED
 
 
 def test_a_port_that_another_program_holds_fails():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -75,6 +76,15 @@ def test_a_transfer_names_source_destination_study_and_patient():
     assert study.find("ParticipantObjectDescription/SOPClass").attrib["NumberOfInstances"] == "80"
 
 
+@pytest.mark.parametrize(("address", "kind"), [("10.0.0.1", "2"), ("fd00::1", "2"), ("pacs.example.org", "1")])
+def test_an_address_and_the_name_of_a_machine_are_told_apart(address, kind):
+    """Network Access Point Type Code: 1 is a machine's name, 2 an IP address."""
+    message = instances_transferred("N", NOW, Party("N"), Party("PACS", address), STUDY)
+
+    _, destination = fromstring(message).findall("ActiveParticipant")
+    assert destination.attrib["NetworkAccessPointTypeCode"] == kind
+
+
 def test_what_xml_cannot_hold_is_replaced():
     """A header may say anything; the message stays one line."""
     message = transferred(study=Study('1.2"<&', ("P\x00\n\ud800",)))
@@ -144,3 +154,49 @@ def test_a_collector_that_is_away_stops_nothing(tmp_path, free_port):
         trail.record(application_started)
 
     assert Path(file).read_bytes().count(b"AuditMessage") == 2
+
+
+def received(collector: socket.socket) -> bytes:
+    """The next message that comes over TCP."""
+    connection, _ = collector.accept()
+    with connection, connection.makefile("rb") as stream:
+        line = HEADER.fullmatch(stream.read().partition(b" ")[2])
+    assert line is not None
+    return line[1]
+
+
+def test_what_a_collector_missed_is_sent_when_it_is_back(free_port, monkeypatch):
+    """In order, from the first message that it missed."""
+    monkeypatch.setattr("echo_scp.audit.trail._RETRY_S", 0.05)
+    config = AuditConfig(syslog_host="127.0.0.1", syslog_port=free_port, syslog_transport="tcp")
+    missed = threading.Event()
+    send = AuditTrail._send
+
+    def watched(trail: AuditTrail, line: bytes) -> None:
+        try:
+            send(trail, line)
+        except OSError:
+            missed.set()
+            raise
+
+    monkeypatch.setattr(AuditTrail, "_send", watched)
+    with AuditTrail(config, None, "ECHO_SCP") as trail:
+        trail.record(application_started)
+        trail.record(application_stopped)
+        assert missed.wait(10)
+        with socket.create_server(("127.0.0.1", free_port)) as collector:
+            collector.settimeout(10)
+            lines = [received(collector) for _ in range(2)]
+
+    assert [code(fromstring(line), "EventIdentification/EventTypeCode") for line in lines] == ["110120", "110121"]
+
+
+def test_a_node_ends_though_its_collector_is_away_and_everything_waits(free_port, monkeypatch):
+    """What waits is in the file."""
+    monkeypatch.setattr("echo_scp.audit.trail._WAITING", 1)
+    config = AuditConfig(syslog_host="127.0.0.1", syslog_port=free_port, syslog_transport="tcp")
+    with AuditTrail(config, None, "N") as trail:
+        for _ in range(4):
+            trail.record(application_started)
+
+    assert not trail._thread.is_alive()

@@ -84,6 +84,13 @@ def test_the_environment_gives_lists_as_toml_does():
         load(None, {"ECHO_SCP_REPORT__OBJECTS": '["SR", "SAG"]'})
 
 
+def test_an_unknown_variable_is_named_and_not_the_file(tmp_path):
+    """Whether its section is known or not."""
+    for variable in ("ECHO_SCP_RECIEVE__PORT", "ECHO_SCP_RECEIVE__PROT"):
+        with pytest.raises(ConfigurationError, match=f"^{variable}: .*unknown key"):
+            load(None, {variable: "104"})
+
+
 def test_an_error_of_the_environment_names_the_variable():
     """Not the file, which is innocent."""
     with pytest.raises(ConfigurationError, match=r"ECHO_SCP_RECEIVE__PORT: receive\.port"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from echo_scp.cli import app
 from echo_scp.commands.configuration import described_keys
 from echo_scp.config import Config, example_text
 from tests.test_docs import keys
@@ -51,3 +55,23 @@ def test_every_key_of_the_configuration_is_explained(key):
     meaning, _ = described_keys(example_text())[key]
 
     assert meaning
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:Kanarie@host/name", "postgresql://user:***@host/name"),
+        ("postgresql://user:Kan@r[ie@host:5432/name", "postgresql://user:***@host:5432/name"),
+        ("postgresql:///name?password=Kanarie&user=me", "postgresql:///name?password=***&user=me"),
+        ("host=h password='Kan arie' user=me", "host=h password=*** user=me"),
+        ("postgresql://user@host:5432/name", "postgresql://user@host:5432/name"),
+        ("", ""),
+    ],
+)
+def test_config_show_masks_a_password_wherever_libpq_takes_one(url, shown, monkeypatch):
+    """What is shown may go into a ticket."""
+    monkeypatch.setenv("ECHO_SCP_DATABASE__URL", url)
+
+    done = CliRunner().invoke(app, ["config", "show"], catch_exceptions=False)
+
+    assert json.loads(done.output)["database"]["url"] == shown

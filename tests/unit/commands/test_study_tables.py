@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from rich.console import Console
 
+from echo_scp.commands.options import table_console
 from echo_scp.commands.study_tables import age, clip_rows, delivery_rows, file_lines, study_table, summary_lines
 from echo_scp.inquiry import ClipRow, DeliveryRow, StudyFile, StudyRow, Summary
 
@@ -25,6 +26,7 @@ def make_study(**changes: object) -> StudyRow:
         "view": "A4C",
         "reason": None,
         "deliveries": {"delivered": 2, "given_up": 1},
+        "failure": "",
     }
     return StudyRow(**(values | changes))
 
@@ -44,9 +46,36 @@ def test_a_study_is_one_row_with_its_ef_sender_and_deliveries():
     assert all(word in text for word in ("1.2.3", "reported", "VIVID[1]", "58", "2 delivered, 1 given_up"))
 
 
+def test_a_uid_is_whole_where_there_is_no_terminal(capsys):
+    """As for grep."""
+    uid = "1.2." + "3" * 60
+
+    table_console().print(study_table([make_study(study_instance_uid=uid)]))
+
+    assert uid in capsys.readouterr().out
+
+
 def test_a_study_without_a_number_shows_its_reason():
     """The stable code, as in the metrics."""
     assert "no_apical_clip" in shown(study_table([make_study(ef_percent=None, reason="no_apical_clip")]))
+
+
+def test_a_time_is_utc_whatever_zone_the_server_answers_in():
+    """As it says."""
+    there = NOW.astimezone(timezone(timedelta(hours=9)))
+
+    text = shown(*file_lines(StudyFile(make_study(last_received_at=there), None, (), (), (), ())))
+
+    assert "2026-03-01 12:00:00 UTC" in text
+
+
+def test_a_failed_study_says_why():
+    """The log that says it too may be long gone."""
+    failed = make_study(state="failed", revision=0, failure="3 attempts; the last: ValueError")
+
+    text = shown(*file_lines(StudyFile(failed, None, (), (), (), ())))
+
+    assert "failed, revision 0: 3 attempts; the last: ValueError" in text
 
 
 def test_a_study_in_full_names_clips_engines_and_the_last_answer_of_a_destination():

@@ -27,8 +27,9 @@ def test_what_is_no_hash_of_ours_has_no_password(damaged):
     assert not is_password(PASSWORD, damaged)
 
 
-def test_a_user_who_was_set_can_log_in(tmp_path):
+def test_a_user_who_was_set_can_log_in(tmp_path, monkeypatch):
     """A second user leaves the first; the file holds no password and is nobody else's to read."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     path = tmp_path / "users"
     set_user(path, "ann", PASSWORD)
     set_user(path, "bob", "another password")
@@ -38,6 +39,17 @@ def test_a_user_who_was_set_can_log_in(tmp_path):
     assert Users(path).log_in("eve", PASSWORD) is None
     assert PASSWORD not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_root_sets_the_nodes_group_may_read(tmp_path, monkeypatch):
+    """`/etc/echo-scp` is root's, and of the group of the service."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    path = tmp_path / "users"
+
+    set_user(path, "ann", PASSWORD)
+
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.stat().st_gid == tmp_path.stat().st_gid
 
 
 def test_another_password_makes_another_user(tmp_path):

@@ -1,12 +1,10 @@
-"""A running node's tables, for the commands that ask them."""
+"""The database of the node that a command asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from echo_scp.errors import DatabaseUnavailableError
 
@@ -14,11 +12,9 @@ if TYPE_CHECKING:
     from echo_scp.config import Config
     from echo_scp.database.connection import Database
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
-
 
 @contextmanager
-def node_tables(settings: Config) -> Iterator[tuple[Database, str]]:
+def open_tables(settings: Config) -> Iterator[tuple[Database, str]]:
     """Open the node's database and yield it with its URL. Raises DatabaseUnavailableError with what to do."""
     from echo_scp.database.connection import Database
     from echo_scp.database.embedded import running_server_url
