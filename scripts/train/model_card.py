@@ -67,7 +67,7 @@ The synthetic heart is symmetric and never out of plane: this checks the road, n
 - Frames that cut off the apex or a wall give a ventricle that ends at the sector's edge: volumes are too small.
 - EF against a reference method was not measured here; Dice says how outlines agree, not how volumes do.
 - The myocardium's outer border is the least certain of the three.
-- EF on synthetic clips comes out low throughout, most where EF is high: outlines at end-systole run into the wall.
+- EF on synthetic clips comes out low, most where EF is high: outlines at end-systole run into the wall.
 
 {use}"""
 
