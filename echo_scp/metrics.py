@@ -105,6 +105,10 @@ PART_UP = Gauge(
     ("part",),
 )
 SPOOL_BACKLOG = Gauge("echo_scp_spool_backlog_files", "Acknowledged instances that are not indexed yet.")
+CONFLICTS = Gauge(
+    "echo_scp_conflicts",
+    "Instances that came again with other content under their SOP Instance UID and wait for `echo-scp conflicts`.",
+)
 STUDIES = Gauge("echo_scp_studies", "Studies by state: receiving, analysing, reported, failed.", ("state",))
 STAGE_DURATION = Histogram(
     "echo_scp_stage_duration_seconds",
@@ -172,6 +176,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     COMMITTED_INSTANCES,
     PART_UP,
     SPOOL_BACKLOG,
+    CONFLICTS,
     STUDIES,
     STAGE_DURATION,
     CLIPS,

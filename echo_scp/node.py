@@ -303,6 +303,7 @@ def _refresh(database: Database, spool: Spool, deliveries: DeliveryGauges, check
             for queue, depth, age_s in transaction.rows("queue_depth"):
                 queues[str(queue)] = (float(str(depth)), float(str(age_s)))
             deliveries.refresh(transaction)
+            (conflicts,) = transaction.row("conflict_count") or (0,)
     except (DatabaseUnavailableError, StorageError) as error:
         log.warning("metrics.state_unknown", detail=str(error))
         return
@@ -311,6 +312,7 @@ def _refresh(database: Database, spool: Spool, deliveries: DeliveryGauges, check
     for name, (depth, age_s) in queues.items():
         metrics.QUEUE_DEPTH.set(depth, queue=name)
         metrics.QUEUE_AGE.set(age_s, queue=name)
+    metrics.CONFLICTS.set(float(str(conflicts)))
 
 
 class WorkerProcess:

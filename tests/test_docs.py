@@ -88,6 +88,12 @@ def test_every_engines_command_is_explained(name):
     assert f"| `echo-scp engines {name}" in (ROOT / "docs" / "engines.md").read_text()
 
 
+@pytest.mark.parametrize("name", get_command(app).commands["conflicts"].commands)
+def test_every_conflicts_command_is_explained(name):
+    """docs/operations.md says what each does."""
+    assert f"echo-scp conflicts {name}" in (ROOT / "docs" / "operations.md").read_text()
+
+
 @pytest.mark.parametrize("name", get_command(app).commands["deliveries"].commands)
 def test_every_deliveries_command_is_explained(name):
     """docs/operations.md has a row per command."""

@@ -75,10 +75,12 @@ def test_repeated_bytes_change_nothing_and_different_bytes_wait_for_a_person(nod
     assert node.rows("SELECT count(*) FROM run") == [(1,)]
 
     config = ("--config", node.folder / "node.toml")
+    gauge = node.get("/metrics")
     listed = command("conflicts", "list", *config).stdout
     taken = command("conflicts", "take", study.study_instance_uid, *config)
     wait_for(lambda: kinds(pacs.objects(study.study_instance_uid))["SR"] == 2)
 
+    assert "echo_scp_conflicts 1.0" in gauge
     assert "differs in PatientComments" in listed
     assert "changed" not in listed
     assert taken.returncode == 0, taken.stderr
