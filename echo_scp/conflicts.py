@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import cast
 
-from pydicom import Dataset, dcmread
+from pydicom import FileDataset, dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.errors import InvalidDicomError
 
@@ -64,16 +64,19 @@ def list_conflicts(database: Database) -> tuple[Conflict, ...]:
 def differing_elements(one: Path, other: Path) -> tuple[str, ...]:
     """Return the keywords, else tags, of what differs between two files, never the values: they name the patient.
 
-    "unreadable" stands for all when one of them is no DICOM any more.
+    Transfer Syntax UID is among them; () when the same elements are merely written in other bytes. "unreadable" stands
+    for all when one of them is no DICOM any more.
     """
     try:
         first, second = (dcmread(path) for path in (one, other))
         return tuple(_differing(first, second))
-    except (OSError, InvalidDicomError, ValueError, NotImplementedError, LookupError):
+    except (AttributeError, InvalidDicomError, LookupError, NotImplementedError, OSError, TypeError, ValueError):
         return ("unreadable",)
 
 
-def _differing(first: Dataset, second: Dataset) -> Iterator[str]:
+def _differing(first: FileDataset, second: FileDataset) -> Iterator[str]:
+    if first.file_meta.TransferSyntaxUID != second.file_meta.TransferSyntaxUID:
+        yield "TransferSyntaxUID"
     for tag in sorted({*first.keys(), *second.keys()}):
         if first.get(tag) != second.get(tag):
             yield keyword_for_tag(tag) or str(tag)
@@ -93,10 +96,11 @@ def take_newest(database: Database, sop_instance_uids: Iterable[str]) -> tuple[s
     The version that counted before is kept on disk. A version may say that it is of another study: then both are.
     """
     with database.transaction() as transaction:
-        studies = {study for uid in sop_instance_uids for study in _take_newest(transaction, uid)}
+        found = {study for uid in sop_instance_uids for study in _take_newest(transaction, uid)}
+        studies = tuple(sorted(found))  # in one order, whoever decides at the same time
         for study in studies:
             transaction.row("ask_for_analysis", study_instance_uid=study)
-    return tuple(sorted(studies))
+    return studies
 
 
 def _take_newest(transaction: Transaction, sop_instance_uid: str) -> Iterator[str]:

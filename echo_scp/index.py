@@ -155,7 +155,10 @@ class Indexer:
         uid, digest = instance.sop_instance_uid, instance.dataset_sha256
         target = self._spool.store_path(instance.study_instance_uid, instance.series_instance_uid, uid, digest)
         transaction.execute("lock_sop_instance", sop_instance_uid=uid)
-        known = {row[0]: Path(str(row[1])) for row in transaction.rows("known_files", sop_instance_uid=uid)}
+        rows = transaction.rows("known_files", sop_instance_uid=uid)
+        known = {digest: Path(str(path)) for digest, path, _ in rows}
+        # Versions that do not count, of another study, may outlive the one that did: retention goes by study.
+        is_conflicting = not all(conflicting for _, _, conflicting in rows)
         study = {"study_instance_uid": instance.study_instance_uid, "received_at": instance.received_at}
         if digest in known:
             if _holds(known[digest], digest):
@@ -171,8 +174,8 @@ class Indexer:
         self._spool.file_in_store(path, target)
         values = {name: getattr(instance, name) for name in SpooledInstance.__slots__}
         transaction.execute("upsert_study", **study)
-        transaction.execute("insert_instance", **values, path=str(target), conflicting=bool(known))
-        if known:
+        transaction.execute("insert_instance", **values, path=str(target), conflicting=is_conflicting)
+        if is_conflicting:
             log.warning("instance.conflicting", sop_instance_uid=uid, dataset_sha256=instance.dataset_sha256)
             return False
         if transaction.row("is_own_result", sop_instance_uid=uid) == (True,):

@@ -86,7 +86,7 @@ def _lines(conflict: Conflict) -> list[str]:
     lines = [f"[bold]{escape(conflict.sop_instance_uid)}[/] of study {escape(conflict.analysed.study_instance_uid)}"]
     lines.append(f"  analysed  {conflict.analysed.received_at:%Y-%m-%d %H:%M:%S}  {conflict.analysed.calling_ae_title}")
     for version in conflict.later:
-        differing = ", ".join(differing_elements(conflict.analysed.path, version.path))
+        differing = ", ".join(differing_elements(conflict.analysed.path, version.path)) or "no element, only in bytes"
         sender = escape(version.calling_ae_title)
         lines.append(f"  later     {version.received_at:%Y-%m-%d %H:%M:%S}  {sender}  differs in {escape(differing)}")
     return lines

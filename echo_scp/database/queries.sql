@@ -9,7 +9,7 @@ ON CONFLICT (study_instance_uid) DO NOTHING;
 SELECT pg_advisory_xact_lock(hashtextextended(%(sop_instance_uid)s, 0));
 
 -- name: known_files
-SELECT dataset_sha256, path FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s;
+SELECT dataset_sha256, path, conflicting FROM instance WHERE sop_instance_uid = %(sop_instance_uid)s;
 
 -- name: file_found
 UPDATE instance SET path = %(path)s
@@ -434,7 +434,8 @@ UPDATE study SET state = 'receiving', failure = '' WHERE study_instance_uid = %(
 SELECT study_instance_uid FROM study WHERE state = 'failed' ORDER BY last_received_at;
 
 -- name: take_purgeable_study
--- Reported, quiet for long enough, nothing odd kept for an operator to look at, sent to somebody, and every delivery made.
+-- Reported, quiet for long enough, no version of its instances (in whatever study) that waits for an operator, sent to
+-- somebody, and every delivery made.
 -- What a destination does not support it will never have: it holds nothing up where another object was delivered to it.
 SELECT s.study_instance_uid FROM study s
 WHERE s.state = 'reported'
@@ -442,7 +443,8 @@ WHERE s.state = 'reported'
     AND s.quiet_since < now() - make_interval(secs => %(minimum_age_s)s)
     AND EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid)
     AND NOT EXISTS (
-        SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid AND i.conflicting AND NOT i.settled
+        SELECT FROM instance i JOIN instance version USING (sop_instance_uid)
+        WHERE i.study_instance_uid = s.study_instance_uid AND version.conflicting AND NOT version.settled
     )
     AND EXISTS (
         SELECT FROM delivery d JOIN result_object o USING (sop_instance_uid) JOIN run r ON r.id = o.run_id

@@ -16,7 +16,7 @@ import structlog
 from echo_scp.errors import GpuError, GpuFault
 from echo_scp.inference.build_progress import Progress, monitor
 from echo_scp.inference.manifest import Manifest
-from echo_scp.inference.tensors import check_tensors
+from echo_scp.inference.tensors import check_sides, check_tensors
 
 RTX = "tensorrt_rtx"
 FLAVOURS = ("tensorrt", RTX)
@@ -123,7 +123,9 @@ def _check_network(network: Any, manifest: Manifest, trt: Any) -> None:  # noqa:
     """Compare with the manifest, and leave only the output that it names."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
-    check_tensors(manifest, {t.name: tuple(t.shape) for t in inputs}, {t.name: tuple(t.shape) for t in outputs})
+    taken = {t.name: tuple(t.shape) for t in inputs}
+    check_tensors(manifest, taken, {t.name: tuple(t.shape) for t in outputs})
+    check_sides(manifest, taken)
     for tensor in outputs:
         if tensor.name != manifest.output.tensor:
             network.unmark_output(tensor)

@@ -12,7 +12,7 @@ from echo_scp.errors import EngineError
 from echo_scp.inference.engine import Batch
 from echo_scp.inference.manifest import Manifest, Precision
 from echo_scp.inference.onnx_artefact import alone
-from echo_scp.inference.tensors import check_batch, check_tensors
+from echo_scp.inference.tensors import check_batch, check_sides, check_tensors
 from echo_scp.model import EngineIdentity
 
 
@@ -31,11 +31,9 @@ class OnnxRuntimeEngine:
             )
         except Exception as error:
             raise EngineError(f"{artefact}: ONNX Runtime cannot load it: {error}") from error
-        check_tensors(
-            manifest,
-            {tensor.name: tensor.shape for tensor in self._session.get_inputs()},
-            {tensor.name: tensor.shape for tensor in self._session.get_outputs()},
-        )
+        inputs = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
+        check_tensors(manifest, inputs, {tensor.name: tensor.shape for tensor in self._session.get_outputs()})
+        check_sides(manifest, inputs)
 
     @property
     def manifest(self) -> Manifest:

@@ -32,13 +32,17 @@ def check_tensors(manifest: Manifest, inputs: Shapes, outputs: Shapes) -> None:
     if _is_fixed(taken[0]):
         raise ManifestError(path, "input.tensor", f"a first axis that takes any batch; the artefact's is {taken[0]}")
     _check_axes(manifest, taken[1:], manifest.input_shape, _INPUT_FIELDS[manifest.input.layout])
-    if manifest.input.multiple_of is not None and any(map(_is_fixed, taken[2:])):
-        raise ManifestError(
-            path, "input.multiple_of", f"no such number: the artefact takes {taken[2]} x {taken[3]} alone"
-        )
     if len(given) != 1 + len(manifest.output_shape):
         raise ManifestError(path, "output.tensor", f"an output of {1 + len(manifest.output_shape)} axes, not {given}")
     _check_axes(manifest, given[1:], manifest.output_shape, _output_fields(manifest))
+
+
+def check_sides(manifest: Manifest, inputs: Shapes) -> None:
+    """Raise ManifestError when the artefact, with the tensors of the manifest, takes fewer sizes than that says."""
+    rows, columns = inputs[manifest.input.tensor][-2:]
+    if manifest.input.multiple_of is not None and (_is_fixed(rows) or _is_fixed(columns)):
+        expected = f"no such number: the artefact takes {rows} x {columns} alone"
+        raise ManifestError(manifest.folder / MANIFEST_NAME, "input.multiple_of", expected)
 
 
 def _check_axes(manifest: Manifest, actual: Sequence[object], stated: Sequence[int], fields: Sequence[str]) -> None:

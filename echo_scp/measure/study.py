@@ -46,7 +46,7 @@ def measure_study(
     found = of_one_stage(measured)
     choice = choose(found, config)
     result = (_from_one_plane if choice.pair is None else _from_two_planes)(choice.clips, config)
-    result = replace(result, choice=f"{choice.because}{_stages(found, measured)}")
+    result = replace(result, choice=choice.because)
     beside = regressed_ef(choice.clips) or regressed_ef(found)
     notes = (*_disagreement(result.ef_percent, beside, config), *_foreshortening(choice.closest, config))
     headline = result if config.aggregation == "beats" else published_headline(found, config)
@@ -55,6 +55,7 @@ def measure_study(
     used = [clip for clip in found if clip.sop_instance_uid in headline.sop_instance_uids]
     return replace(
         headline,
+        choice=f"{headline.choice}{_stages(found, measured)}",
         heart_rate_bpm=_heart_rate(used),
         body=body if isinstance(body, BodySize) else None,
         regressed_ef_percent=None if beside is None else beside.ef_percent,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydicom.uid import generate_uid
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from echo_scp.conflicts import differing_elements, keep_analysed, list_conflicts, take_newest
 from echo_scp.database.connection import Database
@@ -38,7 +39,7 @@ class Received:
 
     def stored(self) -> int:
         with self._database.transaction() as transaction:
-            files = [Path(str(path)) for _, path in transaction.rows("known_files", sop_instance_uid=self.uid)]
+            files = [Path(str(path)) for _, path, _ in transaction.rows("known_files", sop_instance_uid=self.uid)]
         return sum(path.exists() for path in files)
 
     def conflict(self):
@@ -121,6 +122,29 @@ def test_a_version_may_be_of_another_study(database, received):
     assert set(studies) == {received.study, other}
     assert received.analysed() == []
     assert received.analysed(other) == ["SECOND"]
+
+
+def test_an_instance_counts_again_when_only_a_refused_version_of_another_study_is_left(database, received):
+    """Retention has removed the study of the one that counted; it comes again and must not wait for anybody."""
+    received.version("SECOND", study=generate_uid(prefix=None))
+    keep_analysed(database, [received.uid])
+    with database.transaction() as transaction:
+        transaction.execute("forget_study_files", study_instance_uid=received.study)
+
+    received.version("FIRST")
+
+    assert received.analysed() == ["FIRST"]
+    assert received.conflict() is None
+
+
+def test_another_encoding_is_named(tmp_path):
+    """An archive that sends in another transfer syntax makes a version too, with the same elements."""
+    path = write_spooled(tmp_path / "explicit.dcm")
+    other = dcmread(path)
+    other.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dcmwrite(tmp_path / "implicit.dcm", other, implicit_vr=True, little_endian=True)
+
+    assert differing_elements(path, tmp_path / "implicit.dcm") == ("TransferSyntaxUID",)
 
 
 def test_a_file_that_is_gone_is_told_apart_from_one_that_differs(received, tmp_path):

@@ -157,6 +157,20 @@ def test_a_study_that_is_young_unfinished_or_odd_stays(database, tmp_path, chang
     assert stored.exists()
 
 
+def test_a_study_stays_while_a_version_of_its_instance_waits_in_another(database, tmp_path):
+    """Its own version is the one that counts, and that the operator compares with."""
+    site = Site(database, tmp_path)
+    stored = site.receive("1.2.13")
+    site.report("1.2.13", "delivered")
+    other = write_spooled(tmp_path / "other.dcm", StudyInstanceUID="1.2.14", SOPInstanceUID="1.2.13.1")
+    spool_file(site.spool, other)
+    Indexer(site.spool, database, lambda uid: None).index_all()
+
+    site.purge()
+
+    assert stored.exists()
+
+
 def test_a_version_that_an_operator_has_decided_about_goes_with_its_study(database, tmp_path):
     """It holds nothing up any more."""
     site = Site(database, tmp_path)

@@ -16,7 +16,7 @@ from echo_scp.inference import tensorrt
 from echo_scp.inference.loaded_plan import LoadedPlan
 from echo_scp.inference.manifest import Manifest
 from echo_scp.inference.onnxruntime import OnnxRuntimeEngine
-from tests.unit.inference.fake_tensorrt import FakeMachine
+from tests.unit.inference.fake_tensorrt import FakeCudaEngine, FakeMachine
 from tests.unit.inference.networks import make_network
 
 
@@ -58,6 +58,18 @@ def test_a_canvas_that_is_no_square_is_framed_with_black(machine, config, tmp_pa
     logits = tensorrt.open_tensorrt(manifest, "fp32", config).run(frames)
 
     assert np.allclose(logits, OnnxRuntimeEngine(manifest).run(framed)[:, :, 8:24], atol=1e-5)
+
+
+def test_a_plan_of_one_size_serves_a_network_of_many(machine, config, tmp_path, monkeypatch):
+    """A library may say of the plan what it was built for; the artefact's own axes were looked at before that."""
+    manifest = make_network(tmp_path / "free", multiple_of=8)
+    told = FakeCudaEngine.get_tensor_shape
+    size = manifest.input.size
+    monkeypatch.setattr(FakeCudaEngine, "get_tensor_shape", lambda *name: (*told(*name)[:2], size, size))
+
+    logits = tensorrt.open_tensorrt(manifest, "fp32", config).run(make_frames(manifest, 5)[:, :, 8:24])
+
+    assert logits.shape[2:] == (16, size)
 
 
 def test_a_plan_is_built_once(machine, config, manifest):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from echo_scp.errors import EngineError, ManifestError
-from echo_scp.inference.tensors import check_batch, check_tensors
+from echo_scp.inference.tensors import check_batch, check_sides, check_tensors
 from tests.unit.fakes import make_manifest
 
 FITTING = {"frames": ["batch", 1, 32, 32]}, {"logits": ["batch", 4, 32, 32]}
@@ -44,7 +44,7 @@ def many_sizes():
 def test_a_network_said_to_take_many_sizes_must_take_them():
     """An artefact of one size would fail at the first clip that is no square."""
     with pytest.raises(ManifestError, match="takes 32 x 32 alone") as caught:
-        check_tensors(many_sizes(), *FITTING)
+        check_sides(many_sizes(), FITTING[0])
 
     assert caught.value.field == "input.multiple_of"
 

@@ -266,6 +266,16 @@ def test_without_a_clip_at_rest_the_first_stage_counts_and_is_named():
     assert "Stress protocol: of the stage whose Stage Name (0008,2120) is Peak; 1 measured clip of" in result.choice
 
 
+def test_a_published_headline_names_its_stage_too():
+    """By usal_echo's rules an EF of the peak would pass for one at rest."""
+    numbers = Reproduction(60.0, 120.0, 48.0, 50.0, 4)
+    peak = at_stage(PEAK, with_reproduction(make_analysis(), numbers))
+
+    result = measure_study([peak], MeasureConfig(aggregation="usal"))
+
+    assert "Stress protocol: of the stage whose Stage Name (0008,2120) is Peak" in result.choice
+
+
 def test_an_ordinary_study_says_nothing_of_stages():
     """Nor does one whose clips all say that they are at rest."""
     assert "Stress" not in measure_study([at_stage("", make_analysis(1))]).choice
