@@ -5,10 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import EllipsisType
 from typing import Any
 
-import numpy as np
 import structlog
 
 from echo_scp.config import AnalysisConfig
@@ -21,7 +19,7 @@ from echo_scp.inference.engine import Batch
 from echo_scp.inference.loaded_plan import LoadedPlan
 from echo_scp.inference.manifest import Manifest, Precision
 from echo_scp.inference.plans import PlanCache, PlanKey
-from echo_scp.inference.tensors import check_batch
+from echo_scp.inference.tensors import check_batch, run_whole
 from echo_scp.model import EngineIdentity
 
 BUCKETS = (1, 4, 16, 64)
@@ -52,19 +50,9 @@ class TensorRtEngine:
         return 1  # a plan's context, its graphs and buffers are not made for two
 
     def run(self, batch: Batch) -> Batch:
-        """Return logits (N, K, ...) for float32 `batch` (N, ...); raises EngineError.
-
-        A plan and its graphs are of one shape: a smaller canvas is framed with black, its part of the answer cut out.
-        """
+        """Return logits (N, K, ...) for float32 `batch` (N, ...); raises EngineError."""
         check_batch(self._manifest, batch)
-        if batch.shape[1:] == self._manifest.input_shape:
-            return self._run(batch)
-        kept = _middle(batch.shape, self._manifest.input.size)
-        whole = np.empty((len(batch), *self._manifest.input_shape), dtype=np.float32)
-        whole[:] = np.reshape(self._manifest.input.offsets, (-1, 1, 1))
-        whole[kept] = batch
-        answers = self._run(whole)
-        return answers[kept] if answers.ndim == whole.ndim else answers
+        return run_whole(self._manifest, batch, self._run)
 
     def _run(self, batch: Batch) -> Batch:
         if self._runner is None:
@@ -78,12 +66,6 @@ class TensorRtEngine:
             with self._device.current():
                 self._runner = None  # TensorRT's contexts go before the memory that they use
             self._device.close()
-
-
-def _middle(shape: tuple[int, ...], size: int) -> tuple[EllipsisType | slice, ...]:
-    """Return the index of the last two axes that puts (..., H, W) into the middle of (..., size, size)."""
-    starts = [(size - side) // 2 for side in shape[-2:]]
-    return ..., *(slice(start, start + side) for start, side in zip(starts, shape[-2:], strict=True))
 
 
 def open_tensorrt(

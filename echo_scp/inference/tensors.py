@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import EllipsisType
 
 import numpy as np
 
@@ -68,6 +69,27 @@ def check_batch(manifest: Manifest, batch: Batch) -> None:
         step = manifest.input.multiple_of
         fewer = "" if step is None else f" or sides of fewer multiples of {step}"
         raise EngineError(f"{manifest.name}: expected float32 (N, {expected}){fewer}, got {batch.dtype} {batch.shape}")
+
+
+def run_whole(manifest: Manifest, batch: Batch, run: Callable[[Batch], Batch]) -> Batch:
+    """Return the answers to `batch` (N, ...) of a `run` that takes the whole input shape alone, as a plan does.
+
+    A smaller canvas is framed with black, and its part of the answer cut out.
+    """
+    if batch.shape[1:] == manifest.input_shape:
+        return run(batch)
+    kept = _middle(batch.shape, manifest.input.size)
+    whole = np.empty((len(batch), *manifest.input_shape), dtype=np.float32)
+    whole[:] = np.reshape(manifest.input.offsets, (-1, 1, 1))
+    whole[kept] = batch
+    answers = run(whole)
+    return answers[kept] if answers.ndim == whole.ndim else answers
+
+
+def _middle(shape: tuple[int, ...], size: int) -> tuple[EllipsisType | slice, ...]:
+    """Return the index of the last two axes that puts (..., H, W) into the middle of (..., size, size)."""
+    starts = [(size - side) // 2 for side in shape[-2:]]
+    return ..., *(slice(start, start + side) for start, side in zip(starts, shape[-2:], strict=True))
 
 
 def _takes(manifest: Manifest, item: tuple[int, ...]) -> bool:

@@ -20,6 +20,7 @@ from echo_scp.inference.engine import Batch
 from echo_scp.inference.loaded_plan import LoadedPlan
 from echo_scp.inference.manifest import Manifest, Precision
 from echo_scp.inference.tensorrt import BUCKETS, open_tensorrt
+from echo_scp.inference.tensors import run_whole
 from echo_scp.model import EngineIdentity
 
 MATMUL_SIZE = 8192
@@ -170,6 +171,8 @@ def capture(module: torch.nn.Module, x: torch.Tensor) -> tuple[torch.cuda.CUDAGr
 class TorchGraphEngine:
     """The engine's port over torch and CUDA graphs: what stands in where TensorRT refuses the card."""
 
+    at_once = 1  # its graphs have one set of inputs
+
     def __init__(self, manifest: Manifest, precision: Precision) -> None:
         self.manifest = manifest
         self.identity: EngineIdentity = manifest.identity("fp32")
@@ -179,6 +182,9 @@ class TorchGraphEngine:
         self._module = module
 
     def run(self, batch: Batch) -> Batch:
+        return run_whole(self.manifest, batch, self._run)
+
+    def _run(self, batch: Batch) -> Batch:
         answers = []
         for chunk in chunks(len(batch), BUCKETS):
             frames = torch.from_numpy(np.ascontiguousarray(batch[chunk.start : chunk.start + chunk.count]))
