@@ -21,6 +21,7 @@ from echo_scp.audit import AuditTrail, Party, Study, instances_transferred
 from echo_scp.database.connection import Database, Transaction
 from echo_scp.decode import read_instance
 from echo_scp.errors import DatabaseUnavailableError, InstanceError, StorageError, UnindexableFileError
+from echo_scp.model import is_own_result
 from echo_scp.spool import Spool, dataset_digest
 
 BATCH_FILES = 200
@@ -45,6 +46,7 @@ class SpooledInstance:
     calling_ae_title: str
     received_at: datetime
     patient_id: str = field(default="", repr=False)  # for the audit trail only
+    is_result: bool = False  # of echo-scp, this node or another one
 
 
 def read_spooled(path: Path) -> SpooledInstance:
@@ -63,6 +65,7 @@ def read_spooled(path: Path) -> SpooledInstance:
         str(meta.get("SourceApplicationEntityTitle", "")),
         datetime.fromtimestamp(path.stat().st_mtime, UTC),
         str(instance.header.get("PatientID") or ""),
+        is_own_result(instance.header),
     )
 
 
@@ -178,8 +181,8 @@ class Indexer:
         if is_conflicting:
             log.warning("instance.conflicting", sop_instance_uid=uid, dataset_sha256=instance.dataset_sha256)
             return False
-        if transaction.row("is_own_result", sop_instance_uid=uid) == (True,):
-            # A PACS that forwards all it gets sends our report back: analysing it again would never end.
+        if instance.is_result or transaction.row("is_own_result", sop_instance_uid=uid) == (True,):
+            # A PACS that forwards all it gets sends our report back, or another node's: there would be no end to it.
             log.info("instance.own_result", sop_instance_uid=uid)
             return False
         transaction.execute("study_received", **study)

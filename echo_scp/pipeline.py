@@ -47,6 +47,7 @@ from echo_scp.model import (
     Clip,
     ClipAnalysis,
     Estimate,
+    Flag,
     Instance,
     NotAssessed,
     OverlayCine,
@@ -76,6 +77,7 @@ from echo_scp.trust import asked_again, judge
 _THREADS = (os.cpu_count() or 1) + 1  # one of them waits for an engine at any time
 _BYTES_PER_PIXEL = 4  # frames and label maps, and what measuring and writing the SEG take beside them
 _MB = 1048576
+_UNGRADED = frozenset({Flag.NOT_AN_ADULT, Flag.STRESS_STAGE})  # the scales are of adults at rest
 
 log = structlog.get_logger(__name__)
 
@@ -378,8 +380,9 @@ def _conclude(begun: StudyAnalysis, clips: Sequence[ClipAnalysis], config: Measu
     result = measure_study(clips, config, find_body(instances, config.bsa_formula))
     child, assessment = note_child(instances), None
     if isinstance(result, StudyMeasurement):
-        assessment = assess(result, _sex(instances)) if child is None else None
         result = replace(result, notes=(*result.notes, *(() if child is None else (child,))))
+        graded = _UNGRADED.isdisjoint(note.flag for note in result.notes)
+        assessment = assess(result, _sex(instances)) if graded else None
     return replace(begun, clips=tuple(clips), result=result, assessment=assessment)
 
 

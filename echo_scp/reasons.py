@@ -70,3 +70,4 @@ class Flag(StrEnum):
     BODY_SIZE_REFUSED = "body_size_refused"
     EF_DISAGREES = "ef_disagrees"
     NOT_AN_ADULT = "not_an_adult"
+    STRESS_STAGE = "stress_stage"

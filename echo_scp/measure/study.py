@@ -59,8 +59,13 @@ def measure_study(
         heart_rate_bpm=_heart_rate(used),
         body=body if isinstance(body, BodySize) else None,
         regressed_ef_percent=None if beside is None else beside.ef_percent,
-        notes=(*_notes(headline, used, config), *notes, *((body,) if isinstance(body, Note) else ())),
+        notes=(*_notes(headline, used, config), *notes, *((body,) if isinstance(body, Note) else ()), *_stress(found)),
     )
+
+
+def _stress(found: Sequence[Candidate]) -> tuple[Note, ...]:
+    stage = found[0].stage
+    return (Note(Flag.STRESS_STAGE, f"{stage}: the scales are of hearts at rest; no grade"),) if stage else ()
 
 
 def _from_two_planes(clips: Sequence[Candidate], config: MeasureConfig) -> StudyMeasurement:

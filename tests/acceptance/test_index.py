@@ -58,6 +58,20 @@ def test_a_new_instance_is_stored_once_and_its_study_announced(database, tmp_pat
     assert len(rows) == 1
 
 
+def test_another_nodes_result_is_stored_and_starts_nothing(database, tmp_path):
+    """Two nodes behind one archive that forwards to both would answer each other without end."""
+    spool, announced = Spool(tmp_path / "data", 0), []
+    ours = {"Manufacturer": "echo-scp", "ManufacturerModelName": "echo-scp"}
+    spool_file(spool, write_spooled(tmp_path / "a.dcm", StudyInstanceUID="1.8.1", SOPInstanceUID="1.8.3", **ours))
+
+    Indexer(spool, database, announced.append).index_all()
+
+    assert announced == []
+    with database.transaction() as transaction:
+        ((_, path, _),) = transaction.rows("known_files", sop_instance_uid="1.8.3")
+    assert Path(str(path)).exists()
+
+
 def test_a_file_that_belongs_to_no_study_is_quarantined_and_the_rest_goes_on(database, tmp_path):
     """Nothing is thrown away."""
     spool, announced = Spool(tmp_path / "data", 0), []

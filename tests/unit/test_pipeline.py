@@ -128,6 +128,18 @@ def test_a_lost_file_is_told(instances):
     assert b"its file is gone from the store" in report
 
 
+def test_a_stage_of_a_stress_protocol_is_measured_without_a_grade(instances):
+    """Where the site wants it: its numbers are not those of a heart at rest."""
+    header = deepcopy(instances[0].header)
+    header.StageName = "Peak"
+
+    analysis = analyse([replace(instances[0], header=header)], stress=True)[0].analysis
+
+    assert isinstance(analysis.result, StudyMeasurement)
+    assert Flag.STRESS_STAGE in {note.flag for note in analysis.result.notes}
+    assert analysis.assessment is None
+
+
 def test_two_patients_get_no_number_together(instances):
     """A wrong name on one clip, or a study of two: nothing is measured, and no object but the reports is made."""
     other = deepcopy(instances[1].header)

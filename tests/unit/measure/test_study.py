@@ -250,6 +250,7 @@ def test_rest_and_stress_never_share_a_number():
     assert result.sop_instance_uids == ("1.2.1",)
     assert result.ef_percent == pytest.approx(60.0)
     assert result.choice.endswith("Stress protocol: 2 measured clips of other stages stand by themselves.")
+    assert Flag.STRESS_STAGE not in flags(result)
 
 
 def test_without_a_clip_at_rest_the_first_stage_counts_and_is_named():
@@ -264,6 +265,7 @@ def test_without_a_clip_at_rest_the_first_stage_counts_and_is_named():
 
     assert result.sop_instance_uids == ("1.2.1", "1.2.3")
     assert "Stress protocol: of the stage whose Stage Name (0008,2120) is Peak; 1 measured clip of" in result.choice
+    assert Flag.STRESS_STAGE in flags(result)
 
 
 def test_a_published_headline_names_its_stage_too():
