@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -77,6 +78,15 @@ class Browser:
         thumbnail = self.page.locator("[data-cy^=study-browser-thumbnail]").filter(has_text=series).first
         thumbnail.scroll_into_view_if_needed()
         thumbnail.dblclick()
+
+    def double_click_until(self, series: str, condition: str) -> None:
+        """Double click, again where the page was too busy to notice, as a person does."""
+        for _ in range(3):
+            self.double_click(series)
+            with suppress(playwright.TimeoutError):
+                self.page.wait_for_function(condition, timeout=SLOW_MS / 2)
+                return
+        pytest.fail(f"{series} did not open")
 
     def picture(self) -> np.ndarray:
         """Return the viewport (H, W, 3) as it is seen."""
@@ -254,10 +264,9 @@ def test_the_contour_lies_on_the_moving_heart_and_two_clips_do_not_mix(browser: 
 
 def test_the_report_shows_numbers_and_contour_on_its_frame(browser: Browser, results) -> None:
     """EF, EDV and ESV beside the contour, on the end-systole that the study's result rests on."""
-    browser.double_click("LV measurements")
-    browser.page.wait_for_function(
+    browser.double_click_until(
+        "LV measurements",
         "document.querySelectorAll('[data-cy=viewport-pane] svg text, [data-cy=viewport-pane] svg tspan').length > 3",
-        timeout=SLOW_MS,
     )
     browser.page.wait_for_timeout(1500)
     text = browser.page.evaluate("document.querySelector('[data-cy=viewport-pane]').textContent")
