@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from echo_scp.commands.open_tables import open_tables
-from echo_scp.commands.options import ConfigOption, settings_of
+from echo_scp.commands.options import ConfigOption, Json, settings_of
 from echo_scp.config import Config
 from echo_scp.database.deliveries import (
     RETRIED,
@@ -46,7 +46,7 @@ def list_command(
     sop_instance: ObjectOption = None,
     state: StateOption = None,
     limit: Annotated[int, typer.Option(help="Most rows.", min=1)] = 100,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+    json: Json = False,
     config: ConfigOption = None,
 ) -> None:
     """List deliveries: what waits first, then the newest."""

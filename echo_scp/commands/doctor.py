@@ -5,13 +5,13 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from echo_scp.commands.options import ConfigOption, settings_of
+from echo_scp.commands.options import ConfigOption, Json, settings_of
 from echo_scp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _MARKS = {"passed": "[green]passed[/]", "remark": "[yellow]remark[/]", "failed": "[bold red]failed[/]"}
 
 
-def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False, config: ConfigOption = None
-) -> None:
+def doctor(json: Json = False, config: ConfigOption = None) -> None:
     """Try all that the node needs: disk, ports, database, engines, destinations, clock. Exit status 1 on a failure."""
     from echo_scp.doctor import Finding, Outcome, examine
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from echo_scp.commands.explain import explain
 from echo_scp.commands.imports import download, import_command
-from echo_scp.commands.options import NEXT_START, ConfigOption, Name, follow, settings_of
+from echo_scp.commands.options import NEXT_START, ConfigOption, Json, Name, follow, settings_of
 from echo_scp.errors import EngineError
 from echo_scp.progress import progress_bar
 
@@ -23,9 +23,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="NAME or NAME@VERSION; a
 
 
 @engines_app.command("list")
-def list_command(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False, config: ConfigOption = None
-) -> None:
+def list_command(json: Json = False, config: ConfigOption = None) -> None:
     """List every engine at hand: what it does, which would run, what is broken."""
     from echo_scp.commands.engine_tables import engine_table, listing_json, problem_lines
     from echo_scp.inference.listing import list_engines

@@ -3,7 +3,7 @@
 from echo_scp.deliver.commitment import request_commitment
 from echo_scp.deliver.dimse import MAXIMUM_PDU_BYTES, accepted_sop_classes, associate, echo, proposed_syntaxes, send
 from echo_scp.deliver.outcome import DeliveryOutcome, Offer, Sender, offer_of
-from echo_scp.deliver.rules import StudyFacts, study_facts, wants
+from echo_scp.deliver.rules import StudyFacts, in_its_place, study_facts, wants
 from echo_scp.deliver.sender import open_sender
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "accepted_sop_classes",
     "associate",
     "echo",
+    "in_its_place",
     "offer_of",
     "open_sender",
     "proposed_syntaxes",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from echo_scp.config import Destination
+from echo_scp.config import Destination, ObjectKind
 from echo_scp.model import NotAssessed, StudyAnalysis
 
 URGENT, NOT_ASSESSED, ASSESSED = "urgent", "not assessed", "assessed"
@@ -70,3 +70,16 @@ def _meets(patterns: tuple[str, ...], values: tuple[str, ...]) -> bool:
     if not patterns:
         return True
     return any(fnmatchcase(value.casefold(), pattern.casefold()) for pattern in patterns for value in values)
+
+
+def in_its_place(kind: ObjectKind, destination: Destination, available: Container[str]) -> list[ObjectKind]:
+    """Return what goes in the place of a kind; for one that is not available, what would go in its place."""
+    found: list[ObjectKind] = []
+    asked = [kind]
+    for each in asked:  # which grows
+        for other in destination.fallbacks.get(each, ()):
+            if other in available:
+                found.append(other)
+            elif other not in asked:
+                asked.append(other)
+    return found

@@ -10,7 +10,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from echo_scp.commitment import STORAGE_COMMITMENT
 from echo_scp.config import Config, Destination, ObjectKind
-from echo_scp.deliver import Offer, accepted_sop_classes, echo
+from echo_scp.deliver import Offer, accepted_sop_classes, echo, in_its_place
 from echo_scp.doctor.finding import Finding, failed, passed, remark
 from echo_scp.errors import DeliveryError, DestinationRefusedError
 from echo_scp.report.sop_classes import SOP_CLASSES, transfer_syntax_of
@@ -99,21 +99,11 @@ def _kind(topic: str, kind: ObjectKind, destination: Destination, config: Config
     if not missing:
         return passed(topic, f"takes {kind}", "accepted")
     refused = f"does not accept {', '.join(missing)} in {UID(transfer_syntax_of(kind)).name}"
-    for other in _in_its_place(kind, destination):
-        if other in config.report.objects and taken.issuperset(SOP_CLASSES[other]):
-            return remark(topic, f"takes {kind}", f"{refused}; {other} goes in its place")
+    available = {other for other in config.report.objects if taken.issuperset(SOP_CLASSES[other])}
+    if others := in_its_place(kind, destination, available):
+        return remark(topic, f"takes {kind}", f"{refused}; {others[0]} goes in its place")
     fix = f"enable {', '.join(missing)} there, or take {kind} out of send"
     return failed(topic, f"takes {kind}", refused, fix)
-
-
-def _in_its_place(kind: ObjectKind, destination: Destination) -> Iterator[ObjectKind]:
-    """Yield the fallbacks of a kind, and those of the fallbacks, nearest first."""
-    asked = [kind]
-    for each in asked:  # which grows
-        for other in destination.fallbacks.get(each, ()):
-            if other not in asked:
-                asked.append(other)
-                yield other
 
 
 def _commitment(topic: str, destination: Destination, *, is_offered: bool) -> Finding:

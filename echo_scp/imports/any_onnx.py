@@ -53,8 +53,9 @@ def _described(network: Path, defaults: Values, stated: Values, options: ImportO
         return _exported(network, _over(defaults, stated), options)
     values = with_settings(_over(_over(defaults, _facts(network)), stated), options.settings)
     if not stands_alone(network):
-        joined = (f"The ONNX file and its weights in {len(weight_files(network))} more, as one file.",)
-        return Conversion(values, partial(write_as_one, network), (network, *weight_files(network)), joined)
+        weights = weight_files(network)
+        joined = (f"The ONNX file and its weights in {len(weights)} more, as one file.",)
+        return Conversion(values, partial(write_as_one, network), (network, *weights), joined)
 
     def write(artefact: Path) -> None:
         shutil.copyfile(network, artefact)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydicom import dcmread
 from echo_scp.audit import AuditTrail, Party, Study, instances_transferred
 from echo_scp.config import Config, Destination, ObjectKind
 from echo_scp.database.connection import Database, Row, Transaction
-from echo_scp.deliver import Sender, offer_of, open_sender
+from echo_scp.deliver import Sender, in_its_place, offer_of, open_sender
 from echo_scp.errors import (
     DeliveryError,
     DestinationRefusedError,
@@ -200,7 +200,7 @@ class Lane:
                 "insert_fallbacks",
                 destination=self._destination.name,
                 run_id=taken.run_id,
-                kinds=_fallbacks(taken.kind, self._destination.fallbacks, made),
+                kinds=in_its_place(taken.kind, self._destination, made),
                 urgent=taken.urgent,
             )
         DELIVERIES.add(destination=self._destination.name, outcome=_outcome(error))
@@ -235,21 +235,6 @@ class Lane:
         for sop_instance_uid, state in charged:
             if state == "given_up":
                 log.warning("delivery.given_up", destination=name, sop_instance_uid=sop_instance_uid)
-
-
-def _fallbacks(
-    kind: ObjectKind, fallbacks: Mapping[ObjectKind, Sequence[ObjectKind]], made: Container[str]
-) -> list[ObjectKind]:
-    """Return what goes in the place of a kind; in the place of one that was not made, what would go in its place."""
-    found: list[ObjectKind] = []
-    asked = [kind]
-    for each in asked:  # which grows
-        for other in fallbacks.get(each, ()):
-            if other in made:
-                found.append(other)
-            elif other not in asked:
-                asked.append(other)
-    return found
 
 
 def _taken(row: Row) -> Taken:

@@ -26,6 +26,7 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage
 from echo_scp import __version__
 from echo_scp.config import ReportConfig
 from echo_scp.model import (
+    MANUFACTURER,
     Atrium,
     Beat,
     ClipMeasurement,
@@ -39,7 +40,7 @@ from echo_scp.model import (
 )
 from echo_scp.report import codes
 from echo_scp.report.numbers import headline_numbers, heart_rate, heart_rate_derivation, millilitres, percent
-from echo_scp.report.source import MANUFACTURER, engine_parameters, ordered_clips
+from echo_scp.report.source import engine_parameters, ordered_clips
 from echo_scp.report.uids import derive_uid
 
 

@@ -8,12 +8,12 @@ from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
 from pydicom import Dataset
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import ClipMeasurement, Instance, StudyAnalysis
+from echo_scp.model import MANUFACTURER, ClipMeasurement, Instance, StudyAnalysis
 from echo_scp.report import codes
 from echo_scp.report.groups import measured_clips
 from echo_scp.report.narrative import RESEARCH_USE, headline, series_description
 from echo_scp.report.observer import device_observer
-from echo_scp.report.source import MANUFACTURER, SERIES_NUMBERS, complete, shell
+from echo_scp.report.source import SERIES_NUMBERS, complete, shell
 from echo_scp.report.uids import result_uid
 
 

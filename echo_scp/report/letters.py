@@ -15,7 +15,7 @@ from pathlib import Path
 from fpdf import FPDF
 from fpdf.fonts import TTFFont
 
-from echo_scp.report.source import MANUFACTURER
+from echo_scp.model import MANUFACTURER
 
 MAIN_FONT = "DejaVuSans"
 FONTS = ("DejaVuSans.ttf", "NotoSansThai.ttf", "wqy-microhei.ttc")  # the largest last

@@ -6,8 +6,8 @@ from highdicom.sr import DeviceObserverIdentifyingAttributes, ObserverContext
 
 from echo_scp import __version__
 from echo_scp.config import ReportConfig
+from echo_scp.model import MANUFACTURER
 from echo_scp.report import codes
-from echo_scp.report.source import MANUFACTURER
 from echo_scp.report.uids import derive_uid
 
 

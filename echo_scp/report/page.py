@@ -16,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import Instance, StudyAnalysis
+from echo_scp.model import MANUFACTURER, Instance, StudyAnalysis
 from echo_scp.report.letters import MAIN_FONT, MARGIN_MM, Page, blank_page
 from echo_scp.report.narrative import (
     RESEARCH_USE,
@@ -27,7 +27,6 @@ from echo_scp.report.narrative import (
     series_description,
 )
 from echo_scp.report.source import (
-    MANUFACTURER,
     REQUIRED_MAY_BE_EMPTY,
     SERIES_NUMBERS,
     complete,

@@ -22,10 +22,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_scp import __version__
 from echo_scp.config import ReportConfig
-from echo_scp.model import ClipAnalysis, LabelMaps, PixelSpacing, Segmentation, Structure, StudyAnalysis
+from echo_scp.model import MANUFACTURER, ClipAnalysis, LabelMaps, PixelSpacing, Segmentation, Structure, StudyAnalysis
 from echo_scp.report.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, STRUCTURES
 from echo_scp.report.narrative import RESEARCH_USE, series_description
-from echo_scp.report.source import MANUFACTURER, SERIES_NUMBERS, complete, element_of, engine_parameters, shell
+from echo_scp.report.source import SERIES_NUMBERS, complete, element_of, engine_parameters, shell
 from echo_scp.report.uids import derive_uid, result_uid
 
 SEGMENT_LABELS = {

@@ -15,8 +15,7 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from echo_scp import __version__
 from echo_scp.config import ObjectKind, ReportConfig
-from echo_scp.model import MANUFACTURER as MANUFACTURER  # noqa: PLC0414 - what results are made of is taken from here
-from echo_scp.model import ClipAnalysis, Instance, StudyAnalysis
+from echo_scp.model import MANUFACTURER, ClipAnalysis, Instance, StudyAnalysis
 
 SERIES_NUMBERS: Mapping[ObjectKind, int] = MappingProxyType(
     {"SR": 0, "SEG": 1, "SR_ECHO": 2, "CINE": 3, "KO": 4, "PDF": 5, "SR_COMPREHENSIVE": 6, "SR_SIMPLIFIED": 7}

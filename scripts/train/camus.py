@@ -51,6 +51,11 @@ def read(path: Path, split: str | None, size: int) -> LabelledFrames:
     )
 
 
+def shown(box: Framing, step: int) -> tuple[slice, ...]:
+    """Return what of a frame's square a network that takes multiples of `step` is shown."""
+    return middle((box.tensor.size, box.tensor.size), (box.target.height, box.target.width), step)
+
+
 def middle(shape: Sequence[int], needed: Sequence[int], step: int = 1) -> tuple[slice, ...]:
     """Return what a network that takes multiples of `step` is shown of a square: its middle, `needed` or a bit more."""
     sides = [-(-side // step) * step for side in needed]

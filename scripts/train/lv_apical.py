@@ -35,6 +35,7 @@ SIZE = 192  # of the shipped network
 LEARN_SIZE = 160  # the first phase sees coarser frames: a third faster
 SOURCE_SIZE = 256
 BATCH = 16
+RESTORING_BATCHES = 20  # that give a restored network its statistics back
 ENCODER_SHARE = 0.5  # of the learning rate: its features are not new
 
 
@@ -118,7 +119,7 @@ def train(arguments: argparse.Namespace) -> None:
     model = UNet(len(camus.LABELS)).to(memory_format=torch.channels_last)
     model.encoder.load_imagenet()
     if arguments.artefact is not None:
-        take_back(model, arguments.artefact, pool, rng)
+        take_back(model, arguments.artefact, PHASES[arguments.skip_phases], pool, rng)
         torch.save(model.state_dict(), arguments.checkpoint)
     for phase in PHASES[arguments.skip_phases :]:
         if phase is not PHASES[0]:
@@ -126,11 +127,10 @@ def train(arguments: argparse.Namespace) -> None:
         run_phase(phase, model, pool, arguments, rng)
 
 
-def take_back(model: UNet, artefact: Path, pool: Pool, rng: np.random.Generator) -> None:
-    """Make `model` what `artefact` was exported from, ready to learn on."""
+def take_back(model: UNet, artefact: Path, phase: Phase, pool: Pool, rng: np.random.Generator) -> None:
+    """Make `model` what `artefact` was exported from, ready to learn on in `phase`."""
     restore(model, artefact)
-    chosen = np.array_split(pool.epoch_order(0.15, rng)[: 20 * BATCH], 20)
-    normalise_again(model, (make_batch(pool.images[k], pool.labels[k], PHASES[-2], rng)[0] for k in chosen))
+    normalise_again(model, (x for x, _ in batches(pool, phase, RESTORING_BATCHES, rng)))
 
 
 @dataclass(frozen=True)

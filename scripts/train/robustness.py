@@ -55,7 +55,7 @@ def _mean_dice(engine: Engine, frames: camus.LabelledFrames, change: Change, mov
     rows = []
     step = engine.manifest.input.shortest
     for image, labels, box in zip(frames.images, frames.labels, frames.boxes, strict=True):
-        shown = camus.middle(image.shape, (box.target.height, box.target.width), step)
+        shown = camus.shown(box, step)
         predicted = engine.run(change(image)[None, None, *shown].astype(np.float32) / 255)[0].argmax(axis=0)
         truth = (_per_label(labels, change) if moves else labels)[shown]
         rows.append([_dice(predicted == label, truth == label) for label in range(1, len(camus.LABELS))])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from camus import LABELS, LabelledFrames, middle
+from camus import LABELS, LabelledFrames, shown
 from network import STRIDE
 from numpy.typing import NDArray
 from torch import nn
@@ -68,8 +68,8 @@ def _score(run: Callable[[Batch], Batch], frames: LabelledFrames, step: int) -> 
     rows = []
     for image, truth, box in zip(frames.images, frames.source_labels, frames.boxes, strict=True):
         logits = np.zeros((len(LABELS), *image.shape), dtype=np.float32)
-        shown = middle(image.shape, (box.target.height, box.target.width), step)
-        logits[:, *shown] = run(image[None, None, *shown].astype(np.float32) / 255)[0]
+        seen = shown(box, step)
+        logits[:, *seen] = run(image[None, None, *seen].astype(np.float32) / 255)[0]
         predicted = box.labels(logits, (truth.shape[0], truth.shape[1]))
         rows.append([_dice(predicted == k, truth == k) for k in range(1, len(LABELS))])
     return Scores(np.array(rows), frames.patients)

@@ -137,16 +137,17 @@ def test_only_what_the_destinations_have_goes(database, tmp_path, states, commit
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "goes"),
     [
-        "UPDATE study SET state = 'receiving'",
-        "UPDATE study SET state = 'failed'",
-        "UPDATE study SET last_received_at = now(), quiet_since = now()",
-        "UPDATE instance SET conflicting = true",
+        ("UPDATE study SET state = 'receiving'", False),
+        ("UPDATE study SET state = 'failed'", False),
+        ("UPDATE study SET last_received_at = now(), quiet_since = now()", False),
+        ("UPDATE instance SET conflicting = true", False),
+        ("UPDATE instance SET conflicting = true, settled = true", True),
     ],
 )
-def test_a_study_that_is_young_unfinished_or_odd_stays(database, tmp_path, change):
-    """However full the disk is."""
+def test_whether_a_study_that_is_young_unfinished_or_odd_goes(database, tmp_path, change, goes):
+    """However full the disk is; what an operator has decided about holds nothing up."""
     site = Site(database, tmp_path)
     stored = site.receive("1.2.3")
     site.report("1.2.3", "delivered")
@@ -154,7 +155,7 @@ def test_a_study_that_is_young_unfinished_or_odd_stays(database, tmp_path, chang
 
     site.purge()
 
-    assert stored.exists()
+    assert stored.exists() is not goes
 
 
 def test_a_study_stays_while_a_version_of_its_instance_waits_in_another(database, tmp_path):
@@ -169,18 +170,6 @@ def test_a_study_stays_while_a_version_of_its_instance_waits_in_another(database
     site.purge()
 
     assert stored.exists()
-
-
-def test_a_version_that_an_operator_has_decided_about_goes_with_its_study(database, tmp_path):
-    """It holds nothing up any more."""
-    site = Site(database, tmp_path)
-    stored = site.receive("1.2.12")
-    site.report("1.2.12", "delivered")
-    site.execute("UPDATE instance SET conflicting = true, settled = true")
-
-    site.purge()
-
-    assert not stored.exists()
 
 
 def test_the_oldest_go_first_and_only_down_to_the_low_watermark(database, tmp_path):

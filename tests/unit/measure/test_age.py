@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from pydicom import Dataset
 
 from echo_scp.measure.age import note_child
-from echo_scp.model import Flag, Instance
+from echo_scp.model import Flag
+from tests.unit.measure.headers import make_instance
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")  # pydicom, of what a machine wrote
-
-
-def make_instance(**elements: str) -> Instance:
-    header = Dataset()
-    for keyword, value in elements.items():
-        setattr(header, keyword, value)
-    return Instance(header, Path())
 
 
 @pytest.mark.parametrize("age", ["017Y", "215M", "100W", "900D", "000D"])

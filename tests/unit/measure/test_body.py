@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from pydicom import Dataset
 from pydicom.multival import MultiValue
 
 from echo_scp.measure.body import find_body, surface_m2
-from echo_scp.model import Flag, Instance, Note
+from echo_scp.model import Flag, Note
+from tests.unit.measure.headers import make_instance
 
 
-def make_instance(height=None, weight=None):
-    header = Dataset()
-    if height is not None:
-        header.PatientSize = height
-    if weight is not None:
-        header.PatientWeight = weight
-    return Instance(header, Path())
+def of_size(height=None, weight=None):
+    return make_instance(PatientSize=height, PatientWeight=weight)
 
 
 def test_surface_by_both_formulas():
@@ -29,7 +22,7 @@ def test_surface_by_both_formulas():
 
 def test_body_names_its_formula():
     """What a reader compares with must be known."""
-    body = find_body([make_instance("1.70", "70")], "dubois")
+    body = find_body([of_size("1.70", "70")], "dubois")
 
     assert (body.height_m, body.weight_kg, body.formula) == (1.7, 70.0, "DuBois")
     assert body.surface_m2 == pytest.approx(1.8097, abs=0.0001)
@@ -38,7 +31,7 @@ def test_body_names_its_formula():
 @pytest.mark.parametrize("pair", [(None, None), ("1.7", None), (None, "70"), ("", "70"), ("0", "70"), ("1.7", "0")])
 def test_no_body_without_both(pair):
     """One of the two is not enough, 0 is what carts send for none, and neither is an error."""
-    assert find_body([make_instance(*pair)], "dubois") is None
+    assert find_body([of_size(*pair)], "dubois") is None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +46,7 @@ def test_no_body_without_both(pair):
 )
 def test_implausible_size_is_refused_and_not_mended(height, weight, word):
     """A height of 170 may be centimetres, but nobody said so."""
-    refused = find_body([make_instance(height, weight)], "dubois")
+    refused = find_body([of_size(height, weight)], "dubois")
 
     assert isinstance(refused, Note)
     assert refused.flag is Flag.BODY_SIZE_REFUSED
@@ -62,7 +55,7 @@ def test_implausible_size_is_refused_and_not_mended(height, weight, word):
 
 def test_several_values_in_one_element_are_refused():
     """Size is one number."""
-    instance = make_instance("1.7", "70")
+    instance = of_size("1.7", "70")
     instance.header.PatientSize = MultiValue(str, ["1.7", "1.8"])
 
     assert isinstance(find_body([instance], "dubois"), Note)
@@ -70,14 +63,14 @@ def test_several_values_in_one_element_are_refused():
 
 def test_instances_that_agree_or_keep_silent_are_one_body():
     """1.7 and 1.70 are the same, and a missing value contradicts nothing."""
-    instances = [make_instance("1.70", "70"), make_instance("1.7", "70.0"), make_instance(), make_instance("1.7")]
+    instances = [of_size("1.70", "70"), of_size("1.7", "70.0"), of_size(), of_size("1.7")]
 
     assert find_body(instances, "dubois").height_m == 1.7
 
 
 def test_instances_that_disagree_are_refused():
     """Two weights in one study: neither is used."""
-    refused = find_body([make_instance("1.7", "70"), make_instance("1.7", "90")], "dubois")
+    refused = find_body([of_size("1.7", "70"), of_size("1.7", "90")], "dubois")
 
     assert isinstance(refused, Note)
     assert "70" in refused.detail

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from pydicom import Dataset
 
 from echo_scp.measure.patient import several_patients
 from echo_scp.model import Instance
+from tests.unit.measure.headers import make_instance
 
 
-def make_instance(patient_id: str | None = None, issuer: str | None = None) -> Instance:
-    header = Dataset()
-    if patient_id is not None:
-        header.PatientID = patient_id
-    if issuer is not None:
-        header.IssuerOfPatientID = issuer
-    return Instance(header, Path())
+def of_patient(patient_id: str | None = None, issuer: str | None = None) -> Instance:
+    return make_instance(PatientID=patient_id, IssuerOfPatientID=issuer)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +28,7 @@ def make_instance(patient_id: str | None = None, issuer: str | None = None) -> I
 )
 def test_nobody_is_contradicted_by_silence(patients):
     """A machine that left the element out, or padded it, names no other patient."""
-    assert several_patients(make_instance(*patient) for patient in patients) == ""
+    assert several_patients(of_patient(*patient) for patient in patients) == ""
 
 
 @pytest.mark.parametrize(
@@ -49,6 +42,6 @@ def test_nobody_is_contradicted_by_silence(patients):
 )
 def test_two_patients_are_told_without_their_names(patients, element):
     """The same number of two hospitals is not the same patient; the log may be read by anybody."""
-    told = several_patients(make_instance(*patient) for patient in patients)
+    told = several_patients(of_patient(*patient) for patient in patients)
 
     assert told.startswith("the instances of the study have 2 values of " + element)
