@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 
+from isal import isal_zlib
 from pydicom import Dataset, dcmwrite
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
@@ -48,10 +50,10 @@ def encode(dataset: Dataset, tail: bytes = b"") -> bytes:
     return buffer.getvalue()
 
 
-def encode_deflated(dataset: Dataset, tail: bytes = b"") -> bytes:
+def encode_deflated(dataset: Dataset, tail: Iterable[bytes] = ()) -> bytes:
     """Return a Part-10 file in Deflated Explicit VR Little Endian (PS3.5 A.5) of a dataset that is to be uncompressed.
 
-    `tail` are elements behind the last one of the dataset, encoded already.
+    `tail` are elements behind the last one of the dataset, encoded already, in parts of any size.
     """
     content = encode(dataset)
     start = _META_LENGTH_END + int.from_bytes(content[_META_LENGTH_END - 4 : _META_LENGTH_END], "little")
@@ -60,8 +62,10 @@ def encode_deflated(dataset: Dataset, tail: bytes = b"") -> bytes:
     buffer = DicomBytesIO()
     buffer.write(_PREAMBLE)
     write_file_meta_info(buffer, meta)
-    compressor = zlib.compressobj(_DEFLATE_LEVEL, wbits=-zlib.MAX_WBITS)  # raw: without header and check value
-    length = sum(buffer.write(compressor.compress(part)) for part in (memoryview(content)[start:], tail))
+    compressor = isal_zlib.compressobj(
+        _DEFLATE_LEVEL, wbits=-isal_zlib.MAX_WBITS
+    )  # raw: without header and check value
+    length = sum(buffer.write(compressor.compress(part)) for part in chain([content[start:]], tail))
     length += buffer.write(compressor.flush())
     buffer.write(bytes(length % 2))
     return buffer.getvalue()

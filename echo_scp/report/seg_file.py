@@ -7,11 +7,11 @@ of its size; a destination that does not take that gets it inflated.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ _PER_FRAME, _PIXEL_DATA = 0x52009230, 0x7FE00010  # the last two elements of a S
 _SEQUENCE, _ITEM = b"SQ", 0xFFFEE000
 # What stands in a template for a frame's own numbers; each is written as wide, filled up with spaces (PS3.5 6.2).
 _FRAME_NUMBER, _PLACE, _Z_MM = 987654, 0xFEDCBA98, -987653.0
+_ROWS_APART = 16
+_TOGETHER = 8  # masks that end on a whole byte, whatever their size (PS3.5 8.1.1)
 _SAMPLE_FRAMES = 2  # highdicom reads the distance between frames off the first two
 
 
@@ -47,27 +49,35 @@ def write_seg(
     for item, on_frame in zip(seg.PerFrameFunctionalGroupsSequence, shown, strict=True):
         frames = np.flatnonzero(on_frame)
         items += _Template.of(item).filled(frames.tolist(), places[frames].tolist())
-    pixels = b"".join(_packed(label_maps, shown))
     representation = seg["PixelData"].VR.encode()
     seg.NumberOfFrames = len(items)
     del seg.PerFrameFunctionalGroupsSequence, seg.PixelData
-    tail = _element(_PER_FRAME, _SEQUENCE, b"".join(items)) + _element(_PIXEL_DATA, representation, pixels)
-    return object_file("SEG", seg), encode_deflated(seg, tail)
+    groups = b"".join(items)
+    size = -(-len(items) * label_maps[0].size // 8)
+    tail = (
+        [_header(_PER_FRAME, _SEQUENCE, len(groups)), groups, _header(_PIXEL_DATA, representation, size + size % 2)],
+        _packed(label_maps, shown),
+        [bytes(size % 2)],
+    )
+    return object_file("SEG", seg), encode_deflated(seg, chain.from_iterable(tail))
 
 
 def _shown(label_maps: LabelMaps, count: int) -> NDArray[np.bool_]:
     """Return (count, T): is the segment on the frame?"""
-    # A frame at a time: it stays in the cache of the processor.
-    return np.array([[np.equal(frame, number).any() for frame in label_maps] for number in range(1, count + 1)])
+    return np.array([[_is_on(frame, number) for frame in label_maps] for number in range(1, count + 1)])
+
+
+def _is_on(labels: NDArray[np.uint8], number: int) -> bool:
+    """Look at few of the rows first: a structure is rarely smaller than the gaps between them."""
+    return bool(np.equal(labels[::_ROWS_APART], number).any() or np.equal(labels, number).any())
 
 
 def _packed(label_maps: LabelMaps, shown: NDArray[np.bool_]) -> Iterator[bytes]:
-    """Yield the masks, as few at a time as end on a whole byte (PS3.5 8.1.1): they stay in the processor's cache."""
-    together = 8 // math.gcd(8, label_maps[0].size)
-    masks = np.empty((together, *label_maps.shape[1:]), dtype=np.bool_)
+    """Yield the masks, a few at a time: they stay in the processor's cache."""
+    masks = np.empty((_TOGETHER, *label_maps.shape[1:]), dtype=np.bool_)
     segments, frames = (places.tolist() for places in np.nonzero(shown))  # numpy's own integers would widen the labels
-    for start in range(0, len(frames), together):
-        some = slice(start, start + together)
+    for start in range(0, len(frames), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
         for mask, segment, frame in zip(masks, segments[some], frames[some], strict=False):
             np.equal(label_maps[frame], segment + 1, out=mask)
         yield np.packbits(masks[: len(frames[some])], bitorder="little").tobytes()
@@ -120,7 +130,6 @@ def _text(number: float, as_wide_as: float | None = None) -> bytes:
     return str(number).encode().ljust(len(str(number if as_wide_as is None else as_wide_as)))
 
 
-def _element(tag: int, representation: bytes, value: bytes) -> bytes:
-    """Return an element in Explicit VR Little Endian with a length of 32 bits (PS3.5 7.1.2)."""
-    value += bytes(len(value) % 2)
-    return struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, representation, 0, len(value)) + value
+def _header(tag: int, representation: bytes, length: int) -> bytes:
+    """Return what stands before a value in Explicit VR Little Endian with a length of 32 bits (PS3.5 7.1.2)."""
+    return struct.pack("<HH2sHL", tag >> 16, tag & 0xFFFF, representation, 0, length)

@@ -23,7 +23,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from echo_scp.config import ReportConfig
 from echo_scp.model import ClipAnalysis, StudyAnalysis
-from echo_scp.report import build_cine, build_seg, draw_cine, draw_summary, encode, study_objects, write_seg
+from echo_scp.report import ResultFile, build_cine, build_seg, draw_cine, draw_summary, encode, study_objects, write_seg
 from tests.unit.report.builders import NOW, make_clip_analysis, make_refused_analysis, make_study_analysis
 
 CONFIG = ReportConfig()
@@ -64,21 +64,24 @@ def smooth(analysis: ClipAnalysis) -> ClipAnalysis:
 
 
 def report(threads: int, clips: list[ClipAnalysis], study: StudyAnalysis) -> None:
+    pictures = [cv2.imencode(".png", draw_summary(clip))[1].tobytes() for clip in clips[:2]]
     started = Clock()
 
-    def build(kind: str, make: Callable[[ClipAnalysis], bytes]) -> None:
+    def build(kind: str, make: Callable[[ClipAnalysis], tuple[ResultFile | None, bytes]]) -> list[ResultFile | None]:
         clock = Clock()
         with ThreadPoolExecutor(threads) as pool:
-            size = sum(map(len, pool.map(make, clips)))
-        clock.tell(kind, size)
+            made = list(pool.map(make, clips))
+        clock.tell(kind, sum(len(content) for _, content in made))
+        return [file for file, _ in made]
 
-    build("SEG", lambda clip: write_seg(clip, study, CONFIG, NOW)[1])
-    build("CINE", lambda clip: encode(build_cine(clip, draw_cine(clip), study, CONFIG, NOW)))
-    pictures = [cv2.imencode(".png", draw_summary(clip))[1].tobytes() for clip in clips[:2]]
-    segs = [write_seg(clip, study, CONFIG, NOW)[0].as_evidence(study.study_instance_uid) for clip in clips]
+    files = build("SEG", lambda clip: write_seg(clip, study, CONFIG, NOW))
+    build("CINE", lambda clip: (None, encode(build_cine(clip, draw_cine(clip), study, CONFIG, NOW))))
+    segs = [file.as_evidence(study.study_instance_uid) for file in files if file is not None]
     clock = Clock()
     for file, content in study_objects(study, segs, pictures, CONFIG, NOW):
         clock.tell(file.kind, len(content))
+        if file.kind == "SR":
+            started.tell(f"SEG, CINE and SR, on {threads} threads", 0)
         clock = Clock()
     started.tell(f"all, on {threads} threads", 0)
 
