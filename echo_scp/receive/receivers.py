@@ -26,6 +26,7 @@ from echo_scp.receive.tls import TlsServer
 START_S = 60.0
 RESTART_S = 1.0
 STOP_S = 20.0
+_REST_S = 0.02  # while we do not listen, nobody is held up by waking us: objects come hundreds a second
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +142,7 @@ class Receivers:
                     self._on_spooled()
                 else:
                     self._start_again(key.data)
+            self._stopping.wait(_REST_S)
 
     def _start_again(self, dead: _Process) -> None:
         self._selector.unregister(_output(dead))

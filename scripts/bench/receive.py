@@ -2,10 +2,11 @@
 
     python scripts/bench/receive.py [--folder DIR] [--rounds N] [--only study,small,four,latency,silent,memory]
 
-Every round runs all receivers one after the other, so that they meet the same machine; a figure is the median of the
-rounds. echo-scp syncs each object to disk before it answers Success, storescp and Orthanc (by default) do not: on a
-disk the difference is the disk's, with --folder on a memory file system it is the program's. Processor seconds are
-those of the receiver alone and say the same on a busy machine.
+Every round runs all receivers one after the other, so that they meet the same machine; each takes one small object of
+the sender first, as one that has run for a while. A figure is the median of the rounds. echo-scp syncs each object to
+disk before it answers Success, storescp and Orthanc (by default) do not: on a disk the difference is the disk's, with
+--folder on a memory file system it is the program's. Processor seconds are those of the receiver alone and say the same
+on a busy machine.
 """
 
 from __future__ import annotations
@@ -308,6 +309,7 @@ class Bench:
     study: Path
     quarters: list[Path]
     small: Path
+    first: Path
     senders: list[Sender]
     results: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
 
@@ -341,6 +343,7 @@ def transfers(bench: Bench, title: str, receivers: list[Receiver], folders: list
     for sender in bench.senders:
         for receiver in receivers:
             with running(receiver, bench.folder) as target:
+                send(sender, target.port, [bench.first])
                 before = target.processor_s()
                 bench.note(title, receiver.name, sender.name, amount / send(sender, target.port, folders))
                 bench.note(f"{title}: processor s", receiver.name, sender.name, target.processor_s() - before)
@@ -493,6 +496,7 @@ def main() -> None:
         sent = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm", prefix="bench-")))
         study = write_objects(sent / "study", CLIPS, CLIP_BYTES, US_MULTI_FRAME, JPEGBaseline8Bit)
         small = write_objects(sent / "small", SMALL_OBJECTS, SMALL_BYTES, US_IMAGE, ExplicitVRLittleEndian)
+        first = write_objects(sent / "first", 1, SMALL_BYTES, US_MULTI_FRAME, JPEGBaseline8Bit)
         quarters = []
         for number in range(4):
             quarter = sent / f"quarter-{number}"
@@ -501,7 +505,7 @@ def main() -> None:
                 (quarter / path.name).symlink_to(path)
             quarters.append(quarter)
         senders = [sender for sender in SENDERS if sender.name.startswith(arguments.senders)]
-        bench = Bench(folder, arguments.rounds, arguments.object_mb, study, quarters, small, senders)
+        bench = Bench(folder, arguments.rounds, arguments.object_mb, study, quarters, small, first, senders)
         load = os.getloadavg()[0]
         print(f"load {load:.1f}; {os.cpu_count()} processors; durable file: {disk_probe(folder)}", flush=True)
         for number in range(arguments.rounds):

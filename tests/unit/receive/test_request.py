@@ -68,6 +68,17 @@ def test_titles_padded_with_nul_are_titles():
     assert (agreement.calling_ae_title, agreement.called_ae_title) == ("CART", "ECHO_SCP") == ae_titles(request)
 
 
+def test_a_request_gets_its_own_answer_however_often_it_comes():
+    """What is remembered of one machine is not told to another, nor with another maximum length."""
+    cart, other = (associate_request(calling=title.ljust(16)) for title in (b"CART", b"OTHER"))
+
+    answers = [negotiate(request, MAXIMUM_PDU_BYTES) for request in (cart, other, cart, other)]
+
+    assert answers[:2] == answers[2:]
+    assert [agreement.calling_ae_title for agreement, _ in answers[:2]] == ["CART", "OTHER"]
+    assert negotiate(cart, MAXIMUM_PDU_BYTES // 2)[1] != answers[0][1]
+
+
 @pytest.mark.parametrize("content", [b"\x77\0\0", b"\x77\0\0\x09short"], ids=["no head", "too short"])
 def test_an_item_that_ends_elsewhere_is_no_request(content):
     """Where one item ends nowhere, the next begins nowhere."""
