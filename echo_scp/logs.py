@@ -70,6 +70,8 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # Of each line the standard library would ask anew which thread and process it is of, and nothing here shows it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_heard)
     handler.addFilter(_without_values)

@@ -27,7 +27,8 @@ Write = Callable[[memoryview], None]
 class _Body(Protocol):
     """Where the data set of a message goes, once its command set is complete."""
 
-    def write(self, fragment: memoryview) -> None: ...
+    @property
+    def write(self) -> Write: ...
     def finish(self) -> bytes:
         """Return the PDUs of the response."""
         ...
@@ -154,9 +155,9 @@ class _StoreRequest:
     maximum_pdu_bytes: int
     reception: Reception | None
 
-    def write(self, fragment: memoryview) -> None:
-        if self.reception is not None:
-            self.reception.write(fragment)
+    @property
+    def write(self) -> Write:
+        return _ignore if self.reception is None else self.reception.write
 
     def finish(self) -> bytes:
         status = Status.CANNOT_UNDERSTAND if self.reception is None else self.reception.finish()
@@ -170,6 +171,9 @@ class _StoreRequest:
     def abandon(self) -> None:
         if self.reception is not None:
             self.reception.abandon()
+
+
+def _ignore(_: memoryview) -> None: ...
 
 
 class _Request:

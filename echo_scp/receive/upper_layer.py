@@ -31,6 +31,7 @@ PDU_HEAD = struct.Struct(">BxL")  # type, length (PS3.8 9.3.1)
 _PDV_HEAD = struct.Struct(
     ">LBB"
 )  # length of what follows, presentation context ID, message control header (9.3.5.1, E.2)
+_BOTH_HEADS = struct.Struct(">BxLLBB")  # of a P-DATA-TF with one PDV, as nearly all are
 _RELEASE_RP = PDU_HEAD.pack(0x06, 4) + bytes(4)
 
 
@@ -166,7 +167,10 @@ class ServiceUser(Protocol):
     """Whom the fragments of messages are handed to. All methods may raise ProtocolError."""
 
     def fragment(self, context_id: int, control: int) -> Callable[[memoryview], None]:
-        """Begin a fragment; the result takes its bytes, which are gone when it returns."""
+        """Begin a fragment; the result takes its bytes, which are gone when it returns.
+
+        Within a data set it is given the bytes of the fragments that follow as well, if they are there already.
+        """
         ...
 
     def fragment_end(self, context_id: int, control: int) -> None:
@@ -231,6 +235,19 @@ class Wire:
         start = self._start
         self._start = min(self._end, start + limit)
         return self._buffer[start : self._start]
+
+    def following(self, context_id: int, longest: int) -> int:
+        """Return the size of the next fragment if it is there and goes on with a data set; its heads are taken.
+
+        0 when it is anything else, or breaks a rule: to be read with care.
+        """
+        if self._end - self._start < _BOTH_HEADS.size:
+            return 0
+        kind, length, item_length, context, control = _BOTH_HEADS.unpack_from(self._buffer, self._start)
+        if (kind, context, control) != (0x04, context_id, 0) or not 6 < length == item_length + 4 <= longest:
+            return 0
+        self._start += _BOTH_HEADS.size
+        return int(item_length) - 2
 
     def _fill(self) -> None:
         if self._start == self._end:
@@ -344,11 +361,18 @@ class UpperLayer:
             if length < 0 or remaining < 0:
                 raise _InvalidPduError
             write = user.fragment(context_id, control)
-            while remaining:
-                piece = wire.some(remaining)
-                write(piece)
-                remaining -= len(piece)
+            self._hand_on(remaining, write)
             user.fragment_end(context_id, control)
+            if not length and not control:  # within a data set
+                while remaining := wire.following(context_id, self._longest):
+                    wire.restart_timer()
+                    self._hand_on(remaining, write)
+
+    def _hand_on(self, count: int, write: Callable[[memoryview], None]) -> None:
+        while count:
+            piece = self._wire.some(count)
+            write(piece)
+            count -= len(piece)
 
     def _act(self, event: Event) -> None:
         action, self.state = TRANSITIONS[self.state, event]

@@ -44,19 +44,36 @@ class ScriptedConnection:
         pass
 
 
+Fragment = tuple[int, int, bytes]
+
+
+def joined(fragments: Iterable[Fragment]) -> list[Fragment]:
+    """Return the fragments with those of one data set joined that follow each other: where it is cut says nothing."""
+    found: list[Fragment] = []
+    for context_id, control, content in fragments:
+        if found and found[-1][:2] == (context_id, control) == (context_id, 0):
+            content = found.pop()[2] + content  # noqa: PLW2901
+        found.append((context_id, control, content))
+    return found
+
+
 class Recorder:
     """A service user that keeps the fragments: (context ID, control, content)."""
 
     def __init__(self) -> None:
-        self.fragments: list[tuple[int, int, bytes]] = []
+        self._ended: list[tuple[int, int, bytearray]] = []
         self._content = bytearray()
+
+    @property
+    def fragments(self) -> list[Fragment]:
+        return [(context_id, control, bytes(content)) for context_id, control, content in self._ended]
 
     def fragment(self, context_id: int, control: int) -> Callable[[memoryview], None]:
         self._content = bytearray()
         return self._content.extend
 
     def fragment_end(self, context_id: int, control: int) -> None:
-        self.fragments.append((context_id, control, bytes(self._content)))
+        self._ended.append((context_id, control, self._content))
 
 
 def serve(*pieces: bytes, user: object = None) -> tuple[Event, UpperLayer, ScriptedConnection, Recorder]:
@@ -95,18 +112,20 @@ def test_the_table_ends_where_the_connection_does():
 
 
 @given(
-    contents=st.lists(st.binary(max_size=3000), min_size=1, max_size=6),
-    sizes=st.lists(st.integers(1, 500), max_size=60),
+    fragments=st.lists(
+        st.tuples(st.sampled_from([1, 3]), st.sampled_from([0, 0, 0, 1, 2, 3]), st.binary(max_size=3000)), max_size=12
+    ),
+    sizes=st.lists(st.integers(1, 5000), max_size=60),
 )
-def test_fragments_come_whole_however_the_network_cuts_them(contents, sizes):
-    """Heads of PDUs and of fragments may be cut anywhere."""
-    stream = b"".join(fragment(content, 0, context_id=3) for content in contents) + A_RELEASE_RQ
+def test_fragments_come_whole_however_the_network_cuts_them(fragments, sizes):
+    """Heads of PDUs and of fragments may be cut anywhere; of two contexts and two messages nothing is mixed."""
+    stream = b"".join(fragment(content, control, context_id) for context_id, control, content in fragments)
 
-    event, layer, connection, recorder = serve(*cut(stream, sizes))
+    event, layer, connection, recorder = serve(*cut(stream + A_RELEASE_RQ, sizes))
 
     assert event is Event.RELEASE_RQ_RECEIVED
     assert layer.state is State.AWAITING_CLOSE
-    assert recorder.fragments == [(3, 0, content) for content in contents]
+    assert joined(recorder.fragments) == joined(fragments)
     assert connection.sent == A_RELEASE_RP
 
 
@@ -129,8 +148,8 @@ def test_a_head_that_the_end_of_the_buffer_cuts_is_put_together():
 
     _, _, _, recorder = serve(stream)
 
-    assert recorder.fragments[-1] == (1, 2, b"after")
-    assert len(recorder.fragments) == len(sizes) + 1
+    content = b"".join(bytes([number % 256]) * size for number, size in enumerate(sizes))
+    assert joined(recorder.fragments) == [(1, 0, content), (1, 2, b"after")]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +177,25 @@ def test_what_breaks_the_protocol_is_aborted_with_its_reason(sent, answer):
     assert connection.sent == answer
     assert layer.state is State.AWAITING_CLOSE
     assert recorder.fragments == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        struct.pack(">BBLLBB", 4, 0, 2**32 - 1, 2**32 - 5, 1, 0),
+        struct.pack(">BBLLBB", 4, 0, MAXIMUM_PDU_BYTES + 13, MAXIMUM_PDU_BYTES + 9, 1, 0),
+        pdu(4, struct.pack(">LBB", 2**32 - 1, 1, 0) + bytes(20)),
+        pdu(4, struct.pack(">LBB", 0, 1, 0) + bytes(20)),
+    ],
+    ids=["4 GiB claimed", "longer than agreed", "fragment beyond its PDU", "fragment of no length"],
+)
+def test_within_a_data_set_the_same_holds(sent):
+    """What follows a fragment is read in haste, and no less strictly."""
+    _, layer, connection, recorder = serve(fragment(b"begun", 0) + sent)
+
+    assert connection.sent == INVALID_PARAMETER
+    assert layer.state is State.AWAITING_CLOSE
+    assert recorder.fragments == [(1, 0, b"begun")]
 
 
 def test_a_peer_that_counts_the_heads_out_is_understood():
