@@ -75,8 +75,9 @@ class Running:
         """Return user and system time of the family, dead children included."""
         ticks = 0
         for process_id in self.family():
-            fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(map(int, fields[11:15]))
+            with suppress(FileNotFoundError, ProcessLookupError):  # ended: its time is its parent's
+                fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:15]))
         return ticks / TICKS
 
     def peaks_mb(self) -> list[float]:
