@@ -137,6 +137,11 @@ COMMITMENTS = Counter(
     ("destination", "outcome"),
 )
 DELIVERIES_WAITING = Gauge("echo_scp_deliveries_waiting", "Objects that wait to be sent.", ("destination",))
+DELIVERIES_GIVEN_UP = Gauge(
+    "echo_scp_deliveries_given_up",
+    "Objects that were tried for deliver.give_up_after_h and wait for `echo-scp deliveries retry` or `cancel`.",
+    ("destination",),
+)
 DELIVERY_AGE = Gauge(
     "echo_scp_delivery_oldest_age_seconds",
     "Age of the object that has waited longest; alert on hours.",
@@ -183,6 +188,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     DELIVERIES,
     COMMITMENTS,
     DELIVERIES_WAITING,
+    DELIVERIES_GIVEN_UP,
     DELIVERY_AGE,
     DELIVERY_ATTEMPTS,
     DESTINATION_RESTING,

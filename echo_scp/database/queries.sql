@@ -334,6 +334,9 @@ SELECT destination, count(*), greatest(0, extract(epoch FROM now() - min(created
     max(attempt_count)
 FROM delivery WHERE state = 'waiting' GROUP BY destination;
 
+-- name: given_up_by_destination
+SELECT destination, count(*) FROM delivery WHERE state = 'given_up' GROUP BY destination;
+
 -- name: resting_destinations
 SELECT name, failure_count, rest_until, detail FROM destination;
 

@@ -8,7 +8,13 @@ from typing import cast
 from echo_scp.config import Destination
 from echo_scp.database.connection import Transaction
 from echo_scp.deliver import StudyFacts, wants
-from echo_scp.metrics import DELIVERIES_WAITING, DELIVERY_AGE, DELIVERY_ATTEMPTS, DESTINATION_RESTING
+from echo_scp.metrics import (
+    DELIVERIES_GIVEN_UP,
+    DELIVERIES_WAITING,
+    DELIVERY_AGE,
+    DELIVERY_ATTEMPTS,
+    DESTINATION_RESTING,
+)
 from echo_scp.report import ResultFile
 
 
@@ -40,7 +46,7 @@ def put(
 
 
 class DeliveryGauges:
-    """The gauges of every destination, also of those that are no longer configured and have something waiting."""
+    """The gauges of every destination, also of those that are no longer configured and have something here."""
 
     def __init__(self, destinations: Iterable[str]) -> None:
         self._shown = set(destinations)  # a gauge that was set once must be set to 0 too
@@ -50,11 +56,13 @@ class DeliveryGauges:
         waiting = {}
         for name, *values in cast("list[tuple[str, int, float, int]]", transaction.rows("waiting_by_destination")):
             waiting[name] = (float(values[0]), float(values[1]), float(values[2]))
+        given_up = dict(cast("list[tuple[str, int]]", transaction.rows("given_up_by_destination")))
         resting = {row[0] for row in transaction.rows("resting_destinations")}
-        self._shown |= waiting.keys()
+        self._shown |= waiting.keys() | given_up.keys()
         for name in self._shown:
             count, age_s, attempts = waiting.get(name, (0.0, 0.0, 0.0))
             DELIVERIES_WAITING.set(count, destination=name)
+            DELIVERIES_GIVEN_UP.set(float(given_up.get(name, 0)), destination=name)
             DELIVERY_AGE.set(age_s, destination=name)
             DELIVERY_ATTEMPTS.set(attempts, destination=name)
             DESTINATION_RESTING.set(float(name in resting), destination=name)

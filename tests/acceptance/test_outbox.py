@@ -668,6 +668,23 @@ def test_gauges_of_a_destination_that_is_configured_no_more_end_with_what_waited
     assert 'echo_scp_deliveries_waiting{destination="earlier"} 0.0' in metrics.render().decode()
 
 
+def test_what_was_given_up_shows_until_somebody_decides(database, tmp_path):
+    """Nothing else tells of it: it waits no more."""
+    Outbox(database, tmp_path, 104).queue("SR")
+    gauges = DeliveryGauges(["pacs"])
+    shown = []
+    with database.transaction() as transaction:
+        transaction.execute("charge_waiting", destination="pacs", wait_s=10.0, give_up_after_s=5.0, detail="no answer")
+        gauges.refresh(transaction)
+        shown.append(metrics.render().decode())
+        retry_deliveries(transaction, Selection(destination="pacs"), (State.GIVEN_UP,))
+        gauges.refresh(transaction)
+        shown.append(metrics.render().decode())
+
+    assert 'echo_scp_deliveries_given_up{destination="pacs"} 1.0' in shown[0]
+    assert 'echo_scp_deliveries_given_up{destination="pacs"} 0.0' in shown[1]
+
+
 def test_the_command_lists_retries_and_cancels(database, url, tmp_path, command):
     """On the configured database; what is meant must be said."""
     config = tmp_path / "node.toml"

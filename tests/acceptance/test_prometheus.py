@@ -94,7 +94,7 @@ def test_the_rules_are_sound():
     done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 rules found" in done.stdout
+    assert "13 rules found" in done.stdout
 
 
 OUTAGE = """\
