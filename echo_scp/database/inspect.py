@@ -14,13 +14,17 @@ from echo_scp.errors import ConfigurationError, DatabaseUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a server says of itself and of our tables; `clock_offset_s` is its clock minus ours."""
+    """What a server says of itself and of our tables.
+
+    `clock_offset_s` is its clock minus ours, `awaited` the destinations for which something waits.
+    """
 
     version: int
     missing_migrations: int
     unknown_migrations: tuple[int, ...]
     may_create: bool
     clock_offset_s: float
+    awaited: tuple[str, ...]
 
 
 def inspect_server(url: str) -> ServerFacts:
@@ -42,7 +46,9 @@ def _facts(connection: psycopg.Connection[tuple[object, ...]]) -> ServerFacts:
     assert row is not None  # the statement returns its row
     now, may_create, table = row
     done: set[int] = set()
+    awaited: list[tuple[object, ...]] = []
     if table is not None:
+        awaited = connection.execute("SELECT DISTINCT destination FROM delivery WHERE state = 'waiting'").fetchall()
         done = {cast(int, number) for (number,) in connection.execute("SELECT number FROM schema_migration")}
     known = set(migration_numbers())
     return ServerFacts(
@@ -51,4 +57,5 @@ def _facts(connection: psycopg.Connection[tuple[object, ...]]) -> ServerFacts:
         unknown_migrations=tuple(sorted(done - known)),
         may_create=bool(may_create),
         clock_offset_s=(cast(datetime, now) - datetime.now(UTC)).total_seconds(),
+        awaited=tuple(sorted(str(name) for (name,) in awaited)),
     )

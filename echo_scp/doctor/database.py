@@ -33,6 +33,13 @@ def examine_database(config: Config) -> Iterator[Finding]:
         return
     yield passed(TOPIC, "connection", f"PostgreSQL {facts.version}")
     yield from _server(facts)
+    for name in sorted(set(facts.awaited) - {destination.name for destination in config.destinations}):
+        yield remark(
+            TOPIC,
+            f"destination {name}",
+            "results wait for it and it is not configured",
+            f"configure it again under this name, or: echo-scp deliveries cancel --destination {name}",
+        )
 
 
 def _server(facts: ServerFacts) -> Iterator[Finding]:

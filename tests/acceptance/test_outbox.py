@@ -28,6 +28,7 @@ from echo_scp.database.deliveries import (
     retry_deliveries,
 )
 from echo_scp.deliver import StudyFacts, open_sender
+from echo_scp.doctor.database import examine_database
 from echo_scp.outbox import ArchiveReports, DeliveryGauges, put
 from echo_scp.outbox.committing import Committing
 from echo_scp.outbox.deliverer import Deliverer
@@ -666,6 +667,21 @@ def test_gauges_of_a_destination_that_is_configured_no_more_end_with_what_waited
 
     assert 'echo_scp_deliveries_waiting{destination="earlier"} 1.0' in waiting
     assert 'echo_scp_deliveries_waiting{destination="earlier"} 0.0' in metrics.render().decode()
+
+
+def test_the_doctor_names_a_destination_that_is_configured_no_more(database, url, tmp_path):
+    """What waits for it would wait for ever."""
+    outbox = Outbox(database, tmp_path, 104, name="old-pacs")
+    outbox.queue("SR")
+    config = Config(database={"url": url}, destinations=Outbox(database, tmp_path, 104).config.destinations)
+
+    waiting = [finding for finding in examine_database(config) if finding.name == "destination old-pacs"]
+    with database.transaction() as transaction:
+        cancel_deliveries(transaction, Selection(destination="old-pacs"))
+    cancelled = [finding for finding in examine_database(config) if finding.name == "destination old-pacs"]
+
+    assert ["deliveries cancel" in finding.fix for finding in waiting] == [True]
+    assert cancelled == []
 
 
 def test_what_was_given_up_shows_until_somebody_decides(database, tmp_path):
