@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -76,7 +78,11 @@ def is_camus(folder: Path) -> bool:
 
 
 def find_cases(folder: Path, split: str | None) -> tuple[Case, ...]:
-    """Return one case per patient; `split` names a list in database_split/subgroup_<split>.txt."""
+    """Return one case per patient; `split` names a list in database_split/subgroup_<split>.txt.
+
+    Raises EvaluationError where the library that reads the images is missing: every case would fail by it.
+    """
+    _simple_itk()
     wanted = None if split is None else _split_members(folder, split)
     found = sorted({path.parent for path in folder.glob("*/Info_[24]CH.cfg")})
     cases = tuple(_case(patient) for patient in found if wanted is None or patient.name in wanted)
@@ -142,10 +148,7 @@ def _read_image(path: Path) -> tuple[LabelMap, PixelSpacing]:
 
     SimpleITK is what CAMUS's authors read it with: it knows both formats, and rows come out as rows.
     """
-    try:
-        import SimpleITK as sitk  # noqa: N813 - its usual name
-    except ImportError as error:
-        raise EvaluationError("reading CAMUS's files needs SimpleITK: pip install 'echo-scp[camus]'") from error
+    sitk = _simple_itk()
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -155,3 +158,10 @@ def _read_image(path: Path) -> tuple[LabelMap, PixelSpacing]:
         raise InstanceError(Reason.BAD_DIMENSIONS, f"{path}: expected one frame, got {pixels.shape}")
     column_mm, row_mm = image.GetSpacing()[:2]
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8), PixelSpacing(float(row_mm), float(column_mm))
+
+
+def _simple_itk() -> ModuleType:
+    try:
+        return import_module("SimpleITK")
+    except ImportError as error:
+        raise EvaluationError("reading CAMUS's files needs SimpleITK: pip install 'echo-scp[camus]'") from error

@@ -10,7 +10,7 @@ import numpy as np
 from echo_scp.classify import classify
 from echo_scp.config import Config, MeasureConfig
 from echo_scp.errors import EvaluationError, InstanceError, UnindexableFileError
-from echo_scp.evaluate.case import Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
+from echo_scp.evaluate.case import UNREADABLE, Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
 from echo_scp.evaluate.changes import Change
 from echo_scp.evaluate.volumes import measure_frames, trusted
 from echo_scp.inference.engine import Engine
@@ -121,7 +121,7 @@ class Trials:
         except InstanceError as error:
             return Trial(source, refusal=Refusal(error.reason, error.detail))
         except (EvaluationError, UnindexableFileError) as error:
-            return Trial(source, refusal=Refusal("unreadable", str(error)))
+            return Trial(source, refusal=Refusal(UNREADABLE, str(error)))
 
     def _run(self, source: ClipSource, change: Change) -> Trial:
         loaded = change.apply(source.load(self._config), source.name)

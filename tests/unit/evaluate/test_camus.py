@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
@@ -122,6 +124,15 @@ def test_a_number_that_is_none_is_named(tmp_path):
     write_patient(tmp_path, cfg="EF: high\n")
 
     with pytest.raises(EvaluationError, match=r"patient0001: Info_.*EF"):
+        find_cases(tmp_path, None)
+
+
+def test_a_missing_library_is_told_before_anything_is_computed(tmp_path, monkeypatch):
+    """Results without a number would be stored, and be taken up again once it is installed."""
+    write_patient(tmp_path)
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+
+    with pytest.raises(EvaluationError, match=r"pip install 'echo-scp\[camus\]'"):
         find_cases(tmp_path, None)
 
 
