@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -123,19 +124,29 @@ def headline_comparisons(case: Case, trials: Sequence[Trial], config: MeasureCon
     yield from _compare(HEADLINE, Against.REFERENCE, case.identifier, case.reference, ours)
 
 
-def study_comparisons(case: Case, result: StudyMeasurement | NotAssessed | None) -> Iterator[Comparison]:
+def study_comparisons(
+    case: Case, trials: Sequence[Trial], result: StudyMeasurement | NotAssessed | None
+) -> Iterator[Comparison]:
     """Yield the study's headline, and the EF of a regression network beside it, with the study's truth."""
     outcome: Outcome
     if isinstance(result, StudyMeasurement):
         outcome = Measured.of(result)
-    elif result is not None:
-        outcome = Refusal(result.reason, result.detail)
     else:
-        outcome = case.problem or NO_OUTLINE
+        outcome = case.problem or _no_headline(trials, result)
     yield from _compare(STUDY, Against.REFERENCE, case.identifier, case.reference, outcome)
     if isinstance(result, StudyMeasurement) and result.regressed_ef_percent is not None:
         beside, truth = Reference(result.regressed_ef_percent), Reference(case.reference.ef_percent)
         yield from _compare(f"{STUDY}, regression", Against.REFERENCE, case.identifier, truth, Measured(beside))
+
+
+def _no_headline(trials: Sequence[Trial], result: NotAssessed | None) -> Refusal:
+    """Say why a study has no headline: by the reasons of all its clips where none was measured, as the product does."""
+    refusals = [refusal for trial in trials if (refusal := _why(trial)) is not None]
+    if result is not None and len(refusals) < len(trials):
+        return Refusal(result.reason, result.detail)
+    reasons = Counter(refusal.reason for refusal in refusals).most_common()
+    listed = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "there are no clips"
+    return Refusal(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {listed}")
 
 
 def _labelled_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> Iterator[Comparison]:

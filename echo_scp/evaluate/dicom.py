@@ -24,6 +24,7 @@ from echo_scp.folder import Skipped, StudyFiles, find_studies
 from echo_scp.model import Instance, Sex, Structure, View
 
 REPORTS = "SR"
+CLIP_COLUMNS = ("view", "ed_frame", "es_frame", "ed_mask", "es_mask")
 
 
 def _as_view(text: object) -> object:
@@ -33,7 +34,7 @@ def _as_view(text: object) -> object:
 class TruthRow(BaseModel):
     """What is known of one instance or of one study."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     identifier: str
     patient: str | None = None
@@ -108,6 +109,7 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
         named = by_name.get(row.identifier, ())
         if row.identifier in study_uids:
             _tell_once(lines, row.identifier, truth, line)
+            _refuse_clip_columns(row, truth, line)
             study_rows[row.identifier] = row
         elif len(named) == 1:
             _tell_once(lines, named[0].path, truth, line)
@@ -130,6 +132,14 @@ def _tell_once(lines: dict[str | Path, int], named: str | Path, truth: Path, lin
     """Note the line of what it names; of two truths nobody knows which one holds."""
     if lines.setdefault(named, line) != line:
         raise EvaluationError(f"{truth}:{line}: identifier: names what line {lines[named]} names: {named}")
+
+
+def _refuse_clip_columns(row: TruthRow, truth: Path, line: int) -> None:
+    """Raise EvaluationError where a row of a study tells what only a clip has: it would be compared with nothing."""
+    told = [column for column in CLIP_COLUMNS if getattr(row, column) is not None]
+    if told:
+        fault = f"is of a clip, and the identifier names a study: {row.identifier}"
+        raise EvaluationError(f"{truth}:{line}: {', '.join(told)}: {fault}")
 
 
 def cases_by_reports(folder: Path, reports: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:

@@ -24,7 +24,7 @@ Chord = tuple[float, float, float, float]  # X1, Y1, X2, Y2: the long axis first
 class FileRow(BaseModel):
     """A row of FileList.csv: one video."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     file_name: str = Field(alias="FileName")
     ef_percent: float = Field(alias="EF", ge=0, le=100)
@@ -38,7 +38,7 @@ class FileRow(BaseModel):
 class TracingRow(BaseModel):
     """A row of VolumeTracings.csv: one chord of one traced frame."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     file_name: str = Field(alias="FileName")
     x1: float = Field(alias="X1")

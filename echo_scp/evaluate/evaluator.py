@@ -61,7 +61,7 @@ class Evaluator:
         comparisons.extend(two_view_comparisons(case, trials, self._measure))
         comparisons.extend(headline_comparisons(case, trials, self._measure))
         if any(source.cine for source in case.clips) or not case.clips:
-            comparisons.extend(study_comparisons(case, _conclude(trials, self._measure)))
+            comparisons.extend(study_comparisons(case, trials, _conclude(trials, self._measure)))
         return CaseResult(
             identifier=case.identifier,
             patient=case.patient,

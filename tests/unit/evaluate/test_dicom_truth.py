@@ -61,6 +61,15 @@ def test_the_truth_of_a_study_needs_all_its_clips(study, tmp_path):
     assert {clip.view for clip in case.clips} == {View.A4C, None}
 
 
+def test_a_row_of_a_study_cannot_tell_of_a_clip(study, tmp_path):
+    """A view of the study would be compared with nothing, in silence."""
+    folder, written = study
+    uid = str(dcmread(written[0].path, stop_before_pixels=True).StudyInstanceUID)
+
+    with pytest.raises(EvaluationError, match=r"truth.csv:2: view, ed_frame: is of a clip, .* a study: 1\.2"):
+        cases_by_csv(folder, csv_of(tmp_path, f"{uid},A4C,58,3,,,"))
+
+
 def test_a_row_that_names_nothing_is_a_case_with_a_problem(study, tmp_path):
     """Its truth is not forgotten, and its line is named."""
     folder, _ = study

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from echo_scp.errors import EvaluationError
+from echo_scp.errors import EvaluationError, InstanceError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
 from echo_scp.evaluate.changes import UNCHANGED
 from echo_scp.evaluate.compare import study_comparisons
@@ -200,6 +200,21 @@ def test_the_studys_headline_is_compared_with_the_studys_truth(tmp_path):
     assert study.interval[0] < study.measured < study.interval[1]
 
 
+@pytest.mark.parametrize("view", [2, None])
+def test_a_study_without_a_measured_clip_says_what_became_of_each(view, tmp_path):
+    """Also where no clip was so much as looked at: M-mode is no heart without a ventricle."""
+    faults = [InstanceError(Reason.M_MODE, "a"), InstanceError(Reason.M_MODE, "b")]
+    clips = tuple(Beating(tmp_path, fault=fault) for fault in faults)
+    clips += () if view is None else (Beating(tmp_path),)
+
+    result = make_evaluator(view=view or 0).evaluate(Case("a", "a", clips, Reference(50)))
+
+    refusal = comparison(result, measured_by="study").refusal
+    assert refusal.reason == Reason.NO_ELIGIBLE_CLIP
+    others = "" if view is None else ", 1 x view_not_measured"
+    assert refusal.detail == f"no clip could be measured: 2 x m_mode{others}"
+
+
 @pytest.mark.parametrize("fault", [EvaluationError("truth.png: too small"), ValueError("a bug of ours")])
 def test_a_clip_that_fails_leaves_its_truths_with_a_reason(fault, tmp_path):
     """The other clips of the case are evaluated."""
@@ -220,9 +235,9 @@ def test_a_stated_interval_goes_with_the_ef_alone():
     silent = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
     stated = replace(silent, ef_interval=Interval(45, 57))
 
-    intervals = {item.quantity: item.interval for item in study_comparisons(case, stated)}
+    intervals = {item.quantity: item.interval for item in study_comparisons(case, (), stated)}
     assert intervals == {Quantity.EF: (45, 57), Quantity.EDV: None, Quantity.ESV: None}
-    assert {item.interval for item in study_comparisons(case, silent)} == {None}
+    assert {item.interval for item in study_comparisons(case, (), silent)} == {None}
 
 
 def test_a_regression_networks_ef_is_compared_beside():
@@ -230,7 +245,7 @@ def test_a_regression_networks_ef_is_compared_beside():
     result = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
     result = replace(result, regressed_ef_percent=55.0)
 
-    compared = study_comparisons(Case("a", "a", (), Reference(50, 100, 50)), result)
+    compared = study_comparisons(Case("a", "a", (), Reference(50, 100, 50)), (), result)
 
     beside = [item for item in compared if item.measured_by == "study, regression"]
     assert [(item.quantity, item.measured, item.truth) for item in beside] == [(Quantity.EF, 55, 50)]
