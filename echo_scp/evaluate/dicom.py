@@ -17,7 +17,7 @@ from echo_scp.config import AnalysisConfig
 from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LabelMap, LoadedClip, Phase, Reference, Refusal
-from echo_scp.evaluate.frames_file import traced_structures
+from echo_scp.evaluate.frames_file import traced
 from echo_scp.evaluate.rows import read_rows
 from echo_scp.evaluate.structured_report import read_reference
 from echo_scp.folder import Skipped, StudyFiles, find_studies
@@ -274,5 +274,4 @@ def _read_mask(path: Path, shape: tuple[int, ...]) -> tuple[LabelMap, tuple[Stru
         return (image > 0).astype(np.uint8), (Structure.LV_CAVITY,)
     if not values <= {1, 2, 3}:
         raise EvaluationError(f"{path}: labels are 0 to 3, or 0 and 255; it has {sorted(values)}")
-    label_map = image.astype(np.uint8)
-    return label_map, traced_structures(label_map)
+    return traced(image.astype(np.uint8))

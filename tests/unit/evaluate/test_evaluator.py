@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from echo_scp.config import MeasureConfig
 from echo_scp.errors import EvaluationError, InstanceError
+from echo_scp.evaluate import trial as trial_module
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
 from echo_scp.evaluate.changes import UNCHANGED
 from echo_scp.evaluate.compare import study_comparisons
 from echo_scp.evaluate.frames_file import STRUCTURES, find_cases
 from echo_scp.evaluate.outcome import Against, Quantity
 from echo_scp.evaluate.still import clip_of
+from echo_scp.evaluate.trial import OutlinedFrame, Trial
 from echo_scp.model import Interval, PixelSpacing, Reason, Region, StudyMeasurement, View, VolumeMethod
 from tests.unit.evaluate.builders import (
     SIDE,
@@ -174,6 +177,22 @@ def test_only_what_the_experts_traced_shapes_the_comparison(tmp_path):
     ours = comparison(result, against=Against.EXPERTS)
     assert ours.measured == pytest.approx(ours.truth, abs=1)
     assert {frame.structure for frame in result.frames} == set(STRUCTURES[:1])
+
+
+def test_frames_of_which_different_structures_were_traced_are_measured_by_what_both_have(tmp_path, monkeypatch):
+    """The atrium is the second structure of one frame and the third of the other."""
+    loaded = Beating(tmp_path).load(None)
+    whole, other = loaded.labelled
+    labels = np.array([0, 1, 0, 2], dtype=np.uint8)[other.label_map]
+    bare = replace(other, label_map=labels, structures=(STRUCTURES[0], STRUCTURES[2]))
+    frames = tuple(OutlinedFrame(frame, frame.label_map, frame.structures) for frame in (whole, bare))
+    monkeypatch.setattr(trial_module, "measure_frames", lambda view, maps, structures, *_: (maps, structures))
+
+    (first, second), structures = Trial(Beating(tmp_path), loaded, frames=frames).traced_plane(MeasureConfig())
+
+    assert structures == (STRUCTURES[0], STRUCTURES[2])
+    assert np.array_equal(first == 2, whole.label_map == 3)
+    assert np.array_equal(second, labels)
 
 
 def test_the_view_engines_answer_decides_unless_the_truth_is_taken(tmp_path):
