@@ -91,12 +91,8 @@ def find_cases(folder: Path, split: str | None) -> tuple[Case, ...]:
 
 
 def _case(folder: Path) -> Case:
-    clips = tuple(
-        CamusFrames(folder, chamber, suffix)
-        for chamber in CHAMBERS
-        for suffix in SUFFIXES
-        if (folder / f"{folder.name}_{chamber}_ED{suffix}").exists()
-    )
+    suffixes = {chamber: _suffix(folder, chamber) for chamber in CHAMBERS}
+    clips = tuple(CamusFrames(folder, chamber, suffix) for chamber, suffix in suffixes.items() if suffix)
     values: dict[str, str] = {}
     for chamber in reversed(CHAMBERS):  # both files tell the biplane numbers; the 4CH one has the last word
         values |= dict(_read_info(folder / f"Info_{chamber}.cfg"))
@@ -110,6 +106,11 @@ def _case(folder: Path) -> Case:
         sex=Sex(sex) if sex in set(Sex) else None,
         problem=problem,
     )
+
+
+def _suffix(folder: Path, chamber: str) -> str | None:
+    """Return the suffix of a view's images, the first of several: unpacked beside the packed they are no other view."""
+    return next((suffix for suffix in SUFFIXES if (folder / f"{folder.name}_{chamber}_ED{suffix}").exists()), None)
 
 
 def _absent(folder: Path, name: str) -> Case:

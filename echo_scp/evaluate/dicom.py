@@ -98,6 +98,8 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
     of the same.
     """
     rows = read_rows(truth, TruthRow)
+    if not rows:
+        raise EvaluationError(f"{truth}: has no row below its header")
     studies, skipped = find_studies([folder])
     by_name = _instances_by_name(folder, studies)
     study_uids = {study.study_instance_uid for study in studies}

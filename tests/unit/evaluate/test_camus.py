@@ -58,6 +58,17 @@ def test_both_formats_give_the_same_frames(suffix, tmp_path):
     assert PixelSpacing is type(spacing)
 
 
+def test_images_that_were_unpacked_beside_the_packed_count_once(tmp_path):
+    """Twice the same view would be two clips of each patient."""
+    patient = write_patient(tmp_path)
+    for packed in patient.glob("*.nii.gz"):
+        write_image(packed.with_suffix(""), np.zeros((30, 20), dtype=np.uint8))
+
+    (case,) = find_cases(tmp_path, None)
+
+    assert [clip.view for clip in case.clips] == [View.A4C, View.A2C]
+
+
 def test_the_cfg_tells_the_patients_numbers_and_sex(tmp_path):
     """Today's key is EF; the first edition had volumes too."""
     write_patient(tmp_path, 1)

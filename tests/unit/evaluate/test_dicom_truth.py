@@ -61,6 +61,12 @@ def test_the_truth_of_a_study_needs_all_its_clips(study, tmp_path):
     assert {clip.view for clip in case.clips} == {View.A4C, None}
 
 
+def test_a_csv_without_a_row_is_named(study, tmp_path):
+    """The folder is not to blame."""
+    with pytest.raises(EvaluationError, match=r"truth.csv: has no row"):
+        cases_by_csv(study[0], csv_of(tmp_path))
+
+
 def test_a_row_of_a_study_cannot_tell_of_a_clip(study, tmp_path):
     """A view of the study would be compared with nothing, in silence."""
     folder, written = study
