@@ -10,7 +10,7 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydicom import Dataset
 
 from echo_scp.config import AnalysisConfig
@@ -31,12 +31,17 @@ def _as_view(text: object) -> object:
     return next((view for view in View if view.lower() == str(text).lower()), text)
 
 
+def _slashed(text: str) -> str:
+    """Return a path as it is written here; tables are often made under Windows."""
+    return text.replace("\\", "/")
+
+
 class TruthRow(BaseModel):
     """What is known of one instance or of one study."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    identifier: str
+    identifier: Annotated[str, AfterValidator(_slashed)]
     patient: str | None = None
     view: Annotated[View | None, BeforeValidator(_as_view)] = None
     ef_percent: float | None = Field(None, ge=0, le=100)
@@ -44,8 +49,8 @@ class TruthRow(BaseModel):
     esv_ml: float | None = Field(None, gt=0)
     ed_frame: int | None = Field(None, ge=1)
     es_frame: int | None = Field(None, ge=1)
-    ed_mask: Path | None = None
-    es_mask: Path | None = None
+    ed_mask: Annotated[Path | None, BeforeValidator(_slashed)] = None
+    es_mask: Annotated[Path | None, BeforeValidator(_slashed)] = None
 
     @field_validator("ed_mask", "es_mask")
     @classmethod

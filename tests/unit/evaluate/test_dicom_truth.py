@@ -115,6 +115,17 @@ def sorted_cases(folder, truth):
     return sorted(cases, key=lambda case: case.problem is None), remarks
 
 
+def test_paths_may_be_written_as_under_windows(study, tmp_path):
+    """Of clips and of masks."""
+    folder = tmp_path / "data"
+    write_study(folder / "sub", frame_count=4)
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, r"sub\01-a4c.dcm,A4C,57,2,,masks\ed.png,"))
+
+    assert case.clips[0].path == folder / "sub" / "01-a4c.dcm"
+    assert case.clips[0].frames[0][2] == tmp_path / "masks" / "ed.png"
+
+
 def test_a_uid_is_not_taken_for_another_files_name_without_suffix(study, tmp_path):
     """Files are often called by their UIDs, and one UID may begin with another."""
     folder = tmp_path / "data"

@@ -219,6 +219,24 @@ def test_the_studys_headline_is_compared_with_the_studys_truth(tmp_path):
     assert study.interval[0] < study.measured < study.interval[1]
 
 
+def test_a_study_of_two_patients_has_no_number_as_in_the_product(tmp_path):
+    """The clips have theirs."""
+
+    class Named(Beating):
+        def load(self, config):
+            loaded = super().load(config)
+            loaded.clip.instance.header.PatientID = self.name
+            return loaded
+
+    clips = tuple(Named(tmp_path, Reference(51)) for _ in range(2))
+    clips[1].name = "another"
+
+    result = make_evaluator().evaluate(Case("a", "a", clips, Reference(50)))
+
+    assert comparison(result, measured_by="study").refusal.reason == Reason.SEVERAL_PATIENTS
+    assert comparison(result, measured_by="A4C cine").measured is not None
+
+
 @pytest.mark.parametrize("view", [2, None])
 def test_a_study_without_a_measured_clip_says_what_became_of_each(view, tmp_path):
     """Also where no clip was so much as looked at: M-mode is no heart without a ventricle."""
