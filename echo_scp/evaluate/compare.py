@@ -31,6 +31,7 @@ SQUARE = PixelSpacing(1, 1)
 STUDY = "study"
 HEADLINE = "headline, labelled frames"
 NO_OUTLINE = Refusal(Reason.NO_VENTRICLE, "no LV is outlined at end-diastole or end-systole")
+ONE_PHASE = Refusal("one_phase", "the labelled frames are of end-diastole or of end-systole alone")
 NO_REGRESSION = Refusal(Reason.VIEW_NOT_MEASURED, "no regression network is for the view that the clip was taken for")
 NOT_CALIBRATED = Refusal("not_calibrated", "the clip has no scale, so there is no volume")
 
@@ -71,7 +72,7 @@ def frame_scores(trial: Trial) -> Iterator[FrameScore]:
 
 def clip_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> Iterator[Comparison]:
     """Yield what one clip says of its labelled frames and, for a cine, of its beats."""
-    if trial.paired or not (trial.source.cine or trial.loaded):
+    if trial.paired or (not trial.source.cine and (trial.loaded is None or trial.loaded.labelled)):
         yield from _labelled_comparisons(case, trial, config)
     if trial.source.cine:
         method, outcome = f"{_view_name(trial)} cine", _cine_outcome(trial)
@@ -153,7 +154,7 @@ def _labelled_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> It
     """Yield single-plane numbers of the labelled frames beside the experts' outlines and beside the reference."""
     method, name = f"{_view_name(trial)} single plane, labelled frames", trial.source.name
     known = case.reference if trial.source.reference == NOTHING_KNOWN else trial.source.reference
-    ours = trial.refusal or _alone(trial.plane(config))
+    ours = trial.refusal or (_alone(trial.plane(config)) if trial.paired else ONE_PHASE)
     if trial.traced:
         experts = _alone(trial.traced_plane(config))
         if isinstance(experts, Measured):

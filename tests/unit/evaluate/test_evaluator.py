@@ -97,6 +97,19 @@ def test_frames_that_nobody_traced_are_measured_and_not_scored(tmp_path):
     assert comparison(result, measured_by="A4C single plane, labelled frames").measured == pytest.approx(44, abs=3)
 
 
+def test_a_truth_of_stills_of_one_phase_is_not_forgotten(tmp_path):
+    """Without end-systole there is no EF to compare it with."""
+    path = write_archive(tmp_path / "a4c.npz", patients=1, ef_percent=44.0)
+    with np.load(path) as file:
+        first = {name: file[name][:1] for name in file.files}
+    np.savez(path, **first)
+    (case,) = find_cases([path], None)
+
+    (only,) = make_evaluator().evaluate(case).comparisons
+
+    assert (only.truth, only.refusal.reason) == (44, "one_phase")
+
+
 def test_two_views_give_a_biplane_ef(tmp_path):
     """Of both outlines, against each other and against the reference."""
     paths = [write_archive(tmp_path / f"a{k}c.npz", ef_percent=44.0) for k in (4, 2)]
