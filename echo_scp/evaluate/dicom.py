@@ -152,6 +152,10 @@ def _refuse_clip_columns(row: TruthRow, truth: Path, line: int) -> None:
 def cases_by_reports(folder: Path, reports: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """Return one case per study for which a report below `reports` tells an EF or a volume."""
     documents, references = _references(find_studies([reports])[0])
+    if not documents and reports.is_file():
+        raise EvaluationError(
+            f"{reports}: is neither a table of truth (.csv) nor a structured report of another device"
+        )
     if not references:
         raise EvaluationError(f"{reports}: none of {documents} reports of other devices tells an LV EF or volume")
     studies = {study.study_instance_uid: study for study in find_studies([folder])[0]}

@@ -274,6 +274,14 @@ def test_no_report_with_an_ef_is_an_error(study):
         open_data((study[0],), study[0])
 
 
+def test_a_file_that_is_no_truth_is_named(study, tmp_path):
+    """A table under another suffix is not searched for reports."""
+    (tmp_path / "truth.txt").write_text("identifier,ef_percent\n")
+
+    with pytest.raises(EvaluationError, match=r"truth.txt: is neither a table of truth \(.csv\) nor"):
+        open_data((study[0],), tmp_path / "truth.txt")
+
+
 def test_a_folder_of_dicom_has_no_splits(study):
     """The option is not ignored."""
     with pytest.raises(EvaluationError, match="--split"):
