@@ -2,7 +2,7 @@
 
 A cart lists a number per beat, per plane and per method. The best kind is taken for each quantity: biplane disks before
 single-plane disks before other methods; of these what somebody chose or the device averaged, before single beats, and
-these before the largest and smallest of them. Several of the same kind are averaged; a spread between beats is no value.
+these before the largest and smallest of them. Several of the same kind are averaged; a spread is no value.
 A report that another one replaces does not count.
 """
 
