@@ -180,7 +180,7 @@ def _outlined(loaded: LoadedClip, known: Segmentation, indices: Iterable[int]) -
 def _numbered_as(frame: LabelledFrame, structures: tuple[Structure, ...]) -> LabelMap:
     """Return the experts' label map with value k for structures[k - 1], without what else they traced on the frame."""
     assert frame.label_map is not None  # the caller looked
-    number_of = np.zeros(len(frame.structures) + 1, dtype=np.uint8)
+    number_of = np.zeros(256, dtype=np.uint8)  # one per value that a label map may have
     for number, structure in enumerate(structures, start=1):
         number_of[frame.structures.index(structure) + 1] = number
     return np.asarray(number_of[frame.label_map])
