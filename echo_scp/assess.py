@@ -26,8 +26,13 @@ class Scale:
     bands: tuple[tuple[float, str], ...]
 
     def grade(self, value: float) -> Grade:
-        """Return this scale's word for a value."""
-        return Grade(self.name, next(grade for below, grade in self.bands if value < below))
+        """Return this scale's word for a value as reports tell it."""
+        return Grade(self.name, next(grade for below, grade in self.bands if as_told(value) < below))
+
+
+def as_told(value: float) -> float:
+    """Return a number as reports tell it."""
+    return round(value, TOLD_DIGITS)
 
 
 def _beyond(value: float) -> float:
@@ -99,11 +104,11 @@ def assess(result: StudyMeasurement, sex: Sex | None) -> Assessment:
     """
     if not isfinite(result.ef_percent):
         raise ValueError(f"EF must be a number, got {result.ef_percent}")
-    ef_percent = round(result.ef_percent, TOLD_DIGITS)
-    of_ef = tuple(scale.grade(ef_percent) for scale in ASE_BY_SEX[sex] + FOR_ALL)
+    of_ef = tuple(scale.grade(result.ef_percent) for scale in ASE_BY_SEX[sex] + FOR_ALL)
+    told = as_told(result.ef_percent)
     return Assessment(
         grades=(*of_ef, *_volume_grades(result, sex)),
-        thresholds_below=tuple(threshold for threshold in THRESHOLDS_PERCENT if ef_percent < threshold),
+        thresholds_below=tuple(threshold for threshold in THRESHOLDS_PERCENT if told < threshold),
     )
 
 
@@ -116,4 +121,4 @@ def _volume_grades(result: StudyMeasurement, sex: Sex | None) -> Iterator[Grade]
         (result.la_index_ml_m2, (LA_INDEX,)),
     ):
         if value is not None and isfinite(value):
-            yield from (scale.grade(round(value, TOLD_DIGITS)) for scale in scales)
+            yield from (scale.grade(value) for scale in scales)

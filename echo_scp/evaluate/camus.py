@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -76,7 +78,11 @@ def is_camus(folder: Path) -> bool:
 
 
 def find_cases(folder: Path, split: str | None) -> tuple[Case, ...]:
-    """Return one case per patient; `split` names a list in database_split/subgroup_<split>.txt."""
+    """Return one case per patient; `split` names a list in database_split/subgroup_<split>.txt.
+
+    Raises EvaluationError where the library that reads the images is missing: every case would fail by it.
+    """
+    _simple_itk()
     wanted = None if split is None else _split_members(folder, split)
     found = sorted({path.parent for path in folder.glob("*/Info_[24]CH.cfg")})
     cases = tuple(_case(patient) for patient in found if wanted is None or patient.name in wanted)
@@ -85,12 +91,8 @@ def find_cases(folder: Path, split: str | None) -> tuple[Case, ...]:
 
 
 def _case(folder: Path) -> Case:
-    clips = tuple(
-        CamusFrames(folder, chamber, suffix)
-        for chamber in CHAMBERS
-        for suffix in SUFFIXES
-        if (folder / f"{folder.name}_{chamber}_ED{suffix}").exists()
-    )
+    suffixes = {chamber: _suffix(folder, chamber) for chamber in CHAMBERS}
+    clips = tuple(CamusFrames(folder, chamber, suffix) for chamber, suffix in suffixes.items() if suffix)
     values: dict[str, str] = {}
     for chamber in reversed(CHAMBERS):  # both files tell the biplane numbers; the 4CH one has the last word
         values |= dict(_read_info(folder / f"Info_{chamber}.cfg"))
@@ -104,6 +106,11 @@ def _case(folder: Path) -> Case:
         sex=Sex(sex) if sex in set(Sex) else None,
         problem=problem,
     )
+
+
+def _suffix(folder: Path, chamber: str) -> str | None:
+    """Return the suffix of a view's images, the first of several: unpacked beside the packed they are no other view."""
+    return next((suffix for suffix in SUFFIXES if (folder / f"{folder.name}_{chamber}_ED{suffix}").exists()), None)
 
 
 def _absent(folder: Path, name: str) -> Case:
@@ -142,10 +149,7 @@ def _read_image(path: Path) -> tuple[LabelMap, PixelSpacing]:
 
     SimpleITK is what CAMUS's authors read it with: it knows both formats, and rows come out as rows.
     """
-    try:
-        import SimpleITK as sitk  # noqa: N813 - its usual name
-    except ImportError as error:
-        raise EvaluationError("reading CAMUS's files needs SimpleITK: pip install 'echo-scp[camus]'") from error
+    sitk = _simple_itk()
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -155,3 +159,10 @@ def _read_image(path: Path) -> tuple[LabelMap, PixelSpacing]:
         raise InstanceError(Reason.BAD_DIMENSIONS, f"{path}: expected one frame, got {pixels.shape}")
     column_mm, row_mm = image.GetSpacing()[:2]
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8), PixelSpacing(float(row_mm), float(column_mm))
+
+
+def _simple_itk() -> ModuleType:
+    try:
+        return import_module("SimpleITK")
+    except ImportError as error:
+        raise EvaluationError("reading CAMUS's files needs SimpleITK: pip install 'echo-scp[camus]'") from error

@@ -33,6 +33,7 @@ class Reference:
 
 
 NOTHING_KNOWN = Reference()
+UNREADABLE = "unreadable"  # a reason of evaluation's own: labels, pictures or headers that cannot be used
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ SQUARE = PixelSpacing(1, 1)
 STUDY = "study"
 HEADLINE = "headline, labelled frames"
 NO_OUTLINE = Refusal(Reason.NO_VENTRICLE, "no LV is outlined at end-diastole or end-systole")
+ONE_PHASE = Refusal("one_phase", "the labelled frames are of end-diastole or of end-systole alone")
 NO_REGRESSION = Refusal(Reason.VIEW_NOT_MEASURED, "no regression network is for the view that the clip was taken for")
 NOT_CALIBRATED = Refusal("not_calibrated", "the clip has no scale, so there is no volume")
 
@@ -70,7 +72,7 @@ def frame_scores(trial: Trial) -> Iterator[FrameScore]:
 
 def clip_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> Iterator[Comparison]:
     """Yield what one clip says of its labelled frames and, for a cine, of its beats."""
-    if trial.paired or not (trial.source.cine or trial.loaded):
+    if trial.paired or (not trial.source.cine and (trial.loaded is None or trial.loaded.labelled)):
         yield from _labelled_comparisons(case, trial, config)
     if trial.source.cine:
         method, outcome = f"{_view_name(trial)} cine", _cine_outcome(trial)
@@ -123,26 +125,36 @@ def headline_comparisons(case: Case, trials: Sequence[Trial], config: MeasureCon
     yield from _compare(HEADLINE, Against.REFERENCE, case.identifier, case.reference, ours)
 
 
-def study_comparisons(case: Case, result: StudyMeasurement | NotAssessed | None) -> Iterator[Comparison]:
+def study_comparisons(
+    case: Case, trials: Sequence[Trial], result: StudyMeasurement | NotAssessed | None
+) -> Iterator[Comparison]:
     """Yield the study's headline, and the EF of a regression network beside it, with the study's truth."""
     outcome: Outcome
     if isinstance(result, StudyMeasurement):
         outcome = Measured.of(result)
-    elif result is not None:
-        outcome = Refusal(result.reason, result.detail)
     else:
-        outcome = case.problem or NO_OUTLINE
+        outcome = case.problem or _no_headline(trials, result)
     yield from _compare(STUDY, Against.REFERENCE, case.identifier, case.reference, outcome)
     if isinstance(result, StudyMeasurement) and result.regressed_ef_percent is not None:
         beside, truth = Reference(result.regressed_ef_percent), Reference(case.reference.ef_percent)
         yield from _compare(f"{STUDY}, regression", Against.REFERENCE, case.identifier, truth, Measured(beside))
 
 
+def _no_headline(trials: Sequence[Trial], result: NotAssessed | None) -> Refusal:
+    """Say why a study has no headline: by the reasons of all its clips where none was measured, as the product does."""
+    refusals = [refusal for trial in trials if (refusal := _why(trial)) is not None]
+    if result is not None and len(refusals) < len(trials):
+        return Refusal(result.reason, result.detail)
+    reasons = Counter(refusal.reason for refusal in refusals).most_common()
+    listed = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "there are no clips"
+    return Refusal(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {listed}")
+
+
 def _labelled_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> Iterator[Comparison]:
     """Yield single-plane numbers of the labelled frames beside the experts' outlines and beside the reference."""
     method, name = f"{_view_name(trial)} single plane, labelled frames", trial.source.name
     known = case.reference if trial.source.reference == NOTHING_KNOWN else trial.source.reference
-    ours = trial.refusal or _alone(trial.plane(config))
+    ours = trial.refusal or (_alone(trial.plane(config)) if trial.paired else ONE_PHASE)
     if trial.traced:
         experts = _alone(trial.traced_plane(config))
         if isinstance(experts, Measured):

@@ -10,32 +10,38 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydicom import Dataset
 
 from echo_scp.config import AnalysisConfig
 from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LabelMap, LoadedClip, Phase, Reference, Refusal
-from echo_scp.evaluate.frames_file import traced_structures
+from echo_scp.evaluate.frames_file import traced
 from echo_scp.evaluate.rows import read_rows
 from echo_scp.evaluate.structured_report import read_reference
 from echo_scp.folder import Skipped, StudyFiles, find_studies
 from echo_scp.model import Instance, Sex, Structure, View
 
 REPORTS = "SR"
+CLIP_COLUMNS = ("view", "ed_frame", "es_frame", "ed_mask", "es_mask")
 
 
 def _as_view(text: object) -> object:
     return next((view for view in View if view.lower() == str(text).lower()), text)
 
 
+def _slashed(text: str) -> str:
+    """Return a path as it is written here; tables are often made under Windows."""
+    return text.replace("\\", "/")
+
+
 class TruthRow(BaseModel):
     """What is known of one instance or of one study."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    identifier: str
+    identifier: Annotated[str, AfterValidator(_slashed)]
     patient: str | None = None
     view: Annotated[View | None, BeforeValidator(_as_view)] = None
     ef_percent: float | None = Field(None, ge=0, le=100)
@@ -43,8 +49,8 @@ class TruthRow(BaseModel):
     esv_ml: float | None = Field(None, gt=0)
     ed_frame: int | None = Field(None, ge=1)
     es_frame: int | None = Field(None, ge=1)
-    ed_mask: Path | None = None
-    es_mask: Path | None = None
+    ed_mask: Annotated[Path | None, BeforeValidator(_slashed)] = None
+    es_mask: Annotated[Path | None, BeforeValidator(_slashed)] = None
 
     @field_validator("ed_mask", "es_mask")
     @classmethod
@@ -97,6 +103,8 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
     of the same.
     """
     rows = read_rows(truth, TruthRow)
+    if not rows:
+        raise EvaluationError(f"{truth}: has no row below its header")
     studies, skipped = find_studies([folder])
     by_name = _instances_by_name(folder, studies)
     study_uids = {study.study_instance_uid for study in studies}
@@ -108,6 +116,7 @@ def cases_by_csv(folder: Path, truth: Path) -> tuple[tuple[Case, ...], tuple[str
         named = by_name.get(row.identifier, ())
         if row.identifier in study_uids:
             _tell_once(lines, row.identifier, truth, line)
+            _refuse_clip_columns(row, truth, line)
             study_rows[row.identifier] = row
         elif len(named) == 1:
             _tell_once(lines, named[0].path, truth, line)
@@ -132,9 +141,21 @@ def _tell_once(lines: dict[str | Path, int], named: str | Path, truth: Path, lin
         raise EvaluationError(f"{truth}:{line}: identifier: names what line {lines[named]} names: {named}")
 
 
+def _refuse_clip_columns(row: TruthRow, truth: Path, line: int) -> None:
+    """Raise EvaluationError where a row of a study tells what only a clip has: it would be compared with nothing."""
+    told = [column for column in CLIP_COLUMNS if getattr(row, column) is not None]
+    if told:
+        fault = f"is of a clip, and the identifier names a study: {row.identifier}"
+        raise EvaluationError(f"{truth}:{line}: {', '.join(told)}: {fault}")
+
+
 def cases_by_reports(folder: Path, reports: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """Return one case per study for which a report below `reports` tells an EF or a volume."""
     documents, references = _references(find_studies([reports])[0])
+    if not documents and reports.is_file():
+        raise EvaluationError(
+            f"{reports}: is neither a table of truth (.csv) nor a structured report of another device"
+        )
     if not references:
         raise EvaluationError(f"{reports}: none of {documents} reports of other devices tells an LV EF or volume")
     studies = {study.study_instance_uid: study for study in find_studies([folder])[0]}
@@ -264,5 +285,4 @@ def _read_mask(path: Path, shape: tuple[int, ...]) -> tuple[LabelMap, tuple[Stru
         return (image > 0).astype(np.uint8), (Structure.LV_CAVITY,)
     if not values <= {1, 2, 3}:
         raise EvaluationError(f"{path}: labels are 0 to 3, or 0 and 255; it has {sorted(values)}")
-    label_map = image.astype(np.uint8)
-    return label_map, traced_structures(label_map)
+    return traced(image.astype(np.uint8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def drift(results: Mapping[str, Sequence[CaseResult]], changes: Sequence[Change]
     )
 
 
-FrameKey = tuple[str, str, str]  # patient, clip, phase
+FrameKey = tuple[str, str, str, int]  # patient, clip, phase, how many of these came before
 EfKey = tuple[str, str, str]  # patient, clip, measured by
 
 
@@ -75,12 +76,17 @@ class _Ef:
 
 
 def _dices(results: Sequence[CaseResult]) -> dict[FrameKey, float]:
-    return {
-        (result.patient, frame.clip, frame.phase): frame.dice
-        for result in results
-        for frame in result.frames
-        if frame.structure is Structure.LV_CAVITY and frame.dice is not None
-    }
+    dices: dict[FrameKey, float] = {}
+    seen = Counter[tuple[str, str, str]]()
+    for result in results:
+        for frame in result.frames:
+            if frame.structure is not Structure.LV_CAVITY:
+                continue
+            named = result.patient, frame.clip, frame.phase
+            if frame.dice is not None:
+                dices[*named, seen[named]] = frame.dice
+            seen[named] += 1
+    return dices
 
 
 def _efs(results: Sequence[CaseResult]) -> dict[EfKey, _Ef]:
@@ -102,7 +108,7 @@ def _dice_drift(name: str, changed: Mapping[FrameKey, float], unchanged: Mapping
     common = [key for key in unchanged if key in changed]
     values = np.array([changed[key] for key in common])
     differences = values - np.array([unchanged[key] for key in common])
-    patients = [patient for patient, _, _ in common]
+    patients = [patient for patient, *_ in common]
     mean = float(values.mean()) if common else float("nan")
     return DiceDrift(name, len(common), mean, mean_of(patients, differences))
 

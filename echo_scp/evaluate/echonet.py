@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ Chord = tuple[float, float, float, float]  # X1, Y1, X2, Y2: the long axis first
 class FileRow(BaseModel):
     """A row of FileList.csv: one video."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     file_name: str = Field(alias="FileName")
     ef_percent: float = Field(alias="EF", ge=0, le=100)
@@ -38,7 +39,7 @@ class FileRow(BaseModel):
 class TracingRow(BaseModel):
     """A row of VolumeTracings.csv: one chord of one traced frame."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     file_name: str = Field(alias="FileName")
     x1: float = Field(alias="X1")
@@ -105,7 +106,9 @@ def find_cases(folder: Path, split: str | None) -> tuple[Case, ...]:
 
     `split` is compared without regard to case. Raises EvaluationError naming file, line and column.
     """
-    rows = [row for _, row in read_rows(folder / FILE_LIST, FileRow) if split is None or _same(row.split, split)]
+    listed = read_rows(folder / FILE_LIST, FileRow)
+    _refuse_doubles(folder / FILE_LIST, listed)
+    rows = [row for _, row in listed if split is None or _same(row.split, split)]
     tracings = _read_tracings(folder / TRACINGS)
     return tuple(_case(folder, row, tracings) for row in rows)
 
@@ -158,6 +161,15 @@ def _read_tracings(path: Path) -> dict[str, dict[int, list[Chord]]]:
             chords = found.setdefault(_video_name(row.file_name), {}).setdefault(row.frame_index, [])
             chords.append((row.x1, row.y1, row.x2, row.y2))
     return found
+
+
+def _refuse_doubles(path: Path, listed: Sequence[tuple[int, FileRow]]) -> None:
+    """Raise EvaluationError for two rows of one video: it would count twice, and of two truths nobody knows which."""
+    lines: dict[str, int] = {}
+    for line, row in listed:
+        name = _video_name(row.file_name)
+        if lines.setdefault(name, line) != line:
+            raise EvaluationError(f"{path}:{line}: FileName: names what line {lines[name]} names: {name}")
 
 
 def _video_name(told: str) -> str:

@@ -25,7 +25,7 @@ from echo_scp.evaluate.outcome import CaseResult, ClipOutcome, Comparison, Frame
 from echo_scp.evaluate.overlays import draw_labelled_frames
 from echo_scp.evaluate.trial import Trial, Trials, let_go
 from echo_scp.inference.catalogue import load_engines
-from echo_scp.measure import find_body, measure_study
+from echo_scp.measure import find_body, measure_study, several_patients
 from echo_scp.model import EngineIdentity, NotAssessed, Reason, StudyMeasurement
 from echo_scp.pipeline import Pipeline
 from echo_scp.report import draw_summary
@@ -61,7 +61,7 @@ class Evaluator:
         comparisons.extend(two_view_comparisons(case, trials, self._measure))
         comparisons.extend(headline_comparisons(case, trials, self._measure))
         if any(source.cine for source in case.clips) or not case.clips:
-            comparisons.extend(study_comparisons(case, _conclude(trials, self._measure)))
+            comparisons.extend(study_comparisons(case, trials, _conclude(trials, self._measure)))
         return CaseResult(
             identifier=case.identifier,
             patient=case.patient,
@@ -122,4 +122,7 @@ def _conclude(trials: Sequence[Trial], config: MeasureConfig) -> StudyMeasuremen
     analyses = [trial.analysis for trial in trials if trial.analysis is not None]
     if not analyses:
         return None
-    return measure_study(analyses, config, find_body([clip.instance for clip in analyses], config.bsa_formula))
+    instances = [clip.instance for clip in analyses]
+    if patients := several_patients(instances):
+        return NotAssessed(Reason.SEVERAL_PATIENTS, patients)
+    return measure_study(analyses, config, find_body(instances, config.bsa_formula))

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from echo_scp.assess import THRESHOLDS_PERCENT
 from echo_scp.evaluate.drift import Drift
 from echo_scp.evaluate.statistics import AGREEMENT, Estimate, agreement, area_under_curve, roc_points
-from echo_scp.evaluate.summary import NORMAL_95, Pair, measured_and_true, stated_errors
+from echo_scp.evaluate.summary import NORMAL_95, Pair, below, measured_and_true, stated_errors
 from echo_scp.evaluate.svg import GRID, INK, MUTED, SERIES, Axes, Drawing
 from echo_scp.evaluate.tables import number
 from echo_scp.evaluate.views import Confusion
@@ -81,7 +81,7 @@ def roc_figure(pairs: Sequence[Pair]) -> str:
     axes.draw("false positive rate", "true positive rate")
     drawing.line(axes.at(0, 0), axes.at(1, 1), MUTED, dash="4 3")
     for rank, limit in enumerate(sorted(THRESHOLDS_PERCENT)):
-        positive = truth < limit
+        positive = below(truth, limit)
         area = area_under_curve(-measured, positive)
         told = f"EF < {limit} %: AUC {area:.3f}" if np.isfinite(area) else f"EF < {limit} %: one kind only"
         if np.isfinite(area):

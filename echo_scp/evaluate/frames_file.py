@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +150,17 @@ def _arrays(path: Path) -> tuple[NDArray[np.uint8], LabelMaps | None, tuple[Stru
         return images, None, ()
     if labels.size and not 0 <= labels.min() <= labels.max() <= len(STRUCTURES):
         raise EvaluationError(f"{path}: labels are 0 to {len(STRUCTURES)}; it has {labels.min()} to {labels.max()}")
-    labels = labels.astype(np.uint8, copy=False)
-    return images, labels, traced_structures(labels)
+    return images, *traced(labels.astype(np.uint8, copy=False))
 
 
-def traced_structures(labels: NDArray[np.uint8]) -> tuple[Structure, ...]:
-    """Return what labels name: the LV cavity, and each structure up to the highest value."""
-    return STRUCTURES[: max(1, int(labels.max(initial=0)))]
+def traced(labels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[Structure, ...]]:
+    """Return the labels of the structures that occur, numbered without a gap, and these: the LV cavity in any case."""
+    values = [value for value in range(1, len(STRUCTURES) + 1) if value == 1 or (labels == value).any()]
+    if values[-1] == len(values):
+        return labels, STRUCTURES[: len(values)]
+    number_of = np.zeros(len(STRUCTURES) + 1, dtype=np.uint8)
+    number_of[values] = np.arange(1, len(values) + 1)
+    return number_of[labels], tuple(STRUCTURES[value - 1] for value in values)
 
 
 def _grey(images: NDArray[np.uint8]) -> Frames:
@@ -194,9 +198,11 @@ def _phase(path: Path, row: np.void) -> Phase:
 
 
 def _spacing(row: np.void) -> PixelSpacing | None:
+    """Return what a pixel measures; None without it, and where it is no length, as tables mark what is not known."""
     if not {"mm_per_px_y", "mm_per_px_x"} <= set(row.dtype.names or ()):
         return None
-    return PixelSpacing(float(row["mm_per_px_y"]), float(row["mm_per_px_x"]))
+    sides_mm = float(row["mm_per_px_y"]), float(row["mm_per_px_x"])
+    return PixelSpacing(*sides_mm) if all(0 < side_mm < inf for side_mm in sides_mm) else None
 
 
 def _reference(row: np.void) -> Reference:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from echo_scp.evaluate.case import Phase, Refusal
+from echo_scp.evaluate.case import UNREADABLE, Phase, Refusal
 from echo_scp.model import Reason, Sex, Structure, View
+
+MAY_PASS: frozenset[str] = frozenset({Reason.INTERNAL_ERROR, UNREADABLE})
 
 
 class Quantity(StrEnum):
@@ -102,5 +104,5 @@ class CaseResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the software failed on a clip: memory, disk or GPU may be there the next time."""
-        return any(clip.refusal is not None and clip.refusal.reason == Reason.INTERNAL_ERROR for clip in self.clips)
+        """Whether the software failed on a clip or could not read it: disk, memory or rights may be there next time."""
+        return any(clip.refusal is not None and clip.refusal.reason in MAY_PASS for clip in self.clips)

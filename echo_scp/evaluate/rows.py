@@ -48,12 +48,13 @@ def _read(path: Path, reader: csv.DictReader[str], model: type[Row]) -> tuple[tu
 def _check_header(path: Path, header: tuple[str, ...], model: type[BaseModel]) -> None:
     known = {field.alias or name: field for name, field in model.model_fields.items()}
     missing = [name for name, field in known.items() if field.is_required() and name not in header]
+    doubled = [name for name in known if header.count(name) > 1]
     unknown = [name for name in header if name not in known] if model.model_config.get("extra") == "forbid" else []
-    for problem, names in (("missing", missing), ("unknown", unknown)):
+    for problem, names in (("missing", missing), ("unknown", unknown), ("doubled", doubled)):
         if names:
-            raise EvaluationError(
-                f"{path}:1: {problem} column {', '.join(repr(name) for name in names)}; columns are {', '.join(known)}"
-            )
+            listed = ", ".join(repr(name) for name in names)
+            told = f"columns are {', '.join(known)}; it has {', '.join(header) or 'none'}"
+            raise EvaluationError(f"{path}:1: {problem} column {listed}; {told}")
 
 
 def _values(path: Path, line: int, fields: Mapping[str | Any, Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from echo_scp.evaluate.evaluator import Settings
 from echo_scp.evaluate.outcome import CaseResult
 from echo_scp.model import EngineIdentity
 
-SCHEMA_VERSION = 3  # of a stored result; another number, and older ones are computed again
+SCHEMA_VERSION = 4  # of a stored result; another number, and older ones are computed again
 NAME_LENGTH = 80
 
 # Every other section of the configuration may change a number; of [analysis], what it says of itself.

@@ -1,8 +1,9 @@
 """Read EF and LV volumes from another device's measurement report (PS3.16 TID 5200, Echocardiography Procedure Report).
 
 A cart lists a number per beat, per plane and per method. The best kind is taken for each quantity: biplane disks before
-single-plane disks before other methods; of these what somebody chose or the device averaged, before single beats.
-Several of the same kind are averaged. A report that another one replaces does not count.
+single-plane disks before other methods; of these what somebody chose or the device averaged, before single beats, and
+these before the largest and smallest of them. Several of the same kind are averaged; a spread is no value.
+A report that another one replaces does not count.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ IMAGE_VIEW: set[Code] = {("111031", "DCM")}
 TWO_CHAMBER_VIEWS: set[Code] = {("399232001", "SCT"), ("G-A19B", "SRT")}
 DERIVATION: set[Code] = {("121401", "DCM")}
 MEANS: set[Code] = {("373098007", "SCT"), ("R-00317", "SRT")}
+EXTREMES: set[Code] = {("56851009", "SCT"), ("G-A437", "SRT"), ("255605001", "SCT"), ("R-404FB", "SRT")}
+SPREADS: set[Code] = {("386136009", "SCT"), ("R-10047", "SRT")}  # a standard deviation is in percent as well
 SELECTION: set[Code] = {("121404", "DCM")}
 UNITS = {EF: {"%"}, EDV: {"mL", "ml", "cm3"}, ESV: {"mL", "ml", "cm3"}}
 
@@ -113,11 +116,11 @@ def _reported(item: Dataset, inherited: Modifiers) -> Reported | None:
     quantity, kind = CONCEPTS[name]
     children = tuple(item.get("ContentSequence") or ())
     modifiers = inherited | dict(filter(None, map(_modifier, children)))
-    if value[1] not in UNITS[quantity]:
+    derived = {modifiers.get(code) for code in DERIVATION}
+    if value[1] not in UNITS[quantity] or derived & SPREADS:
         return None
     chosen = any(_code(child, "ConceptNameCodeSequence") in SELECTION for child in children)
-    averaged = any(modifiers.get(code) in MEANS for code in DERIVATION)
-    preference = 0 if chosen else 1 if averaged else 2
+    preference = 0 if chosen else 1 if derived & MEANS else 3 if derived & EXTREMES else 2
     return Reported(quantity, value[0], (_kind(kind, modifiers), preference))
 
 

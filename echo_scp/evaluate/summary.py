@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from echo_scp.assess import ASE_BY_SEX, FOR_ALL, THRESHOLDS_PERCENT, Scale
+from echo_scp.assess import ASE_BY_SEX, FOR_ALL, THRESHOLDS_PERCENT, Scale, as_told
 from echo_scp.evaluate.case import Phase, Refusal
 from echo_scp.evaluate.outcome import Against, CaseResult, ClipOutcome, Comparison, FrameScore, Quantity
 from echo_scp.evaluate.statistics import (
@@ -217,6 +218,11 @@ def measured_and_true(pairs: Sequence[Pair]) -> tuple[Values, Values]:
     return np.array([pair.measured for pair in pairs]), np.array([pair.truth for pair in pairs])
 
 
+def below(efs_percent: Values, limit_percent: float) -> NDArray[np.bool_]:
+    """Tell which EFs, as reports tell them, are below a threshold."""
+    return np.array([as_told(ef) < limit_percent for ef in efs_percent.tolist()], dtype=np.bool_)
+
+
 def _series(comparison: Comparison) -> Series:
     return Series(comparison.quantity, comparison.measured_by, comparison.against)
 
@@ -285,7 +291,7 @@ def _agreement(series: Series, pairs: Sequence[Pair]) -> AgreementRow:
 
 def _threshold(series: Series, pairs: Sequence[Pair], limit: int) -> ThresholdRow:
     measured, truth = measured_and_true(pairs)
-    low, called = truth < limit, measured < limit
+    low, called = below(truth, limit), below(measured, limit)
     patients = [pair.patient for pair in pairs]
     (auc,) = bootstrap(patients, lambda chosen: np.array([area_under_curve(-measured[chosen], low[chosen])]))
     counts = (~low & ~called, ~low & called, low & ~called, low & called)
@@ -315,9 +321,12 @@ def _calibration(series: Series, pairs: Sequence[Pair]) -> Iterator[CalibrationR
 
 
 def stated_errors(pairs: Iterable[Pair]) -> Values:
-    """Return each error in stated SDs, the interval taken for that of a normal distribution."""
-    stated = ((pair.measured - pair.truth, pair.interval) for pair in pairs if pair.interval is not None)
-    return np.array([2 * NORMAL_95 * error / (high - low) for error, (low, high) in stated])
+    """Return each error in stated SDs, the interval taken for that of a normal distribution.
+
+    The product cuts intervals at 0 and 100 %: the longer side tells the SD.
+    """
+    stated = ((pair.measured, pair.truth, pair.interval) for pair in pairs if pair.interval is not None)
+    return np.array([NORMAL_95 * (ef - truth) / max(ef - low, high - ef) for ef, truth, (low, high) in stated])
 
 
 def _unassessed(results: Iterable[CaseResult]) -> Iterator[Unassessed]:

@@ -10,7 +10,7 @@ import numpy as np
 from echo_scp.classify import classify
 from echo_scp.config import Config, MeasureConfig
 from echo_scp.errors import EvaluationError, InstanceError, UnindexableFileError
-from echo_scp.evaluate.case import Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
+from echo_scp.evaluate.case import UNREADABLE, Case, ClipSource, LabelledFrame, LabelMap, LoadedClip, Phase, Refusal
 from echo_scp.evaluate.changes import Change
 from echo_scp.evaluate.volumes import measure_frames, trusted
 from echo_scp.inference.engine import Engine
@@ -85,12 +85,12 @@ class Trial:
 
     def traced_plane(self, config: MeasureConfig) -> ClipAnalysis | None:
         """Return the experts' LV at ED and ES; None where they did not trace both."""
-        maps = tuple(frame.labelled.label_map for frame in self._ends)
-        if len(maps) != 2 or maps[0] is None or maps[1] is None:
+        if not self.traced:
             return None
-        structures = self._ends[0].labelled.structures
-        spacing = self._clip.region.spacing
-        return measure_frames(self.grouping_view, (maps[0], maps[1]), structures, spacing, config)
+        first, second = (frame.labelled for frame in self._ends)
+        both = tuple(structure for structure in first.structures if structure in second.structures)
+        maps = _numbered_as(first, both), _numbered_as(second, both)
+        return measure_frames(self.grouping_view, maps, both, self._clip.region.spacing, config)
 
     @property
     def _clip(self) -> Clip:
@@ -121,7 +121,7 @@ class Trials:
         except InstanceError as error:
             return Trial(source, refusal=Refusal(error.reason, error.detail))
         except (EvaluationError, UnindexableFileError) as error:
-            return Trial(source, refusal=Refusal("unreadable", str(error)))
+            return Trial(source, refusal=Refusal(UNREADABLE, str(error)))
 
     def _run(self, source: ClipSource, change: Change) -> Trial:
         loaded = change.apply(source.load(self._config), source.name)
@@ -175,6 +175,15 @@ def _outlined(loaded: LoadedClip, known: Segmentation, indices: Iterable[int]) -
         OutlinedFrame(frame, known.label_maps[index], known.structures)
         for frame, index in zip(loaded.labelled, indices, strict=True)
     )
+
+
+def _numbered_as(frame: LabelledFrame, structures: tuple[Structure, ...]) -> LabelMap:
+    """Return the experts' label map with value k for structures[k - 1], without what else they traced on the frame."""
+    assert frame.label_map is not None  # the caller looked
+    number_of = np.zeros(256, dtype=np.uint8)  # one per value that a label map may have
+    for number, structure in enumerate(structures, start=1):
+        number_of[frame.structures.index(structure) + 1] = number
+    return np.asarray(number_of[frame.label_map])
 
 
 def _upright(clip: Clip) -> Clip:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - its usual name
@@ -54,6 +56,17 @@ def test_both_formats_give_the_same_frames(suffix, tmp_path):
     assert [frame.phase for frame in loaded.labelled] == [Phase.END_DIASTOLE, Phase.END_SYSTOLE]
     assert loaded.labelled[0].label_map[2, 5] == 3
     assert PixelSpacing is type(spacing)
+
+
+def test_images_that_were_unpacked_beside_the_packed_count_once(tmp_path):
+    """Twice the same view would be two clips of each patient."""
+    patient = write_patient(tmp_path)
+    for packed in patient.glob("*.nii.gz"):
+        write_image(packed.with_suffix(""), np.zeros((30, 20), dtype=np.uint8))
+
+    (case,) = find_cases(tmp_path, None)
+
+    assert [clip.view for clip in case.clips] == [View.A4C, View.A2C]
 
 
 def test_the_cfg_tells_the_patients_numbers_and_sex(tmp_path):
@@ -122,6 +135,15 @@ def test_a_number_that_is_none_is_named(tmp_path):
     write_patient(tmp_path, cfg="EF: high\n")
 
     with pytest.raises(EvaluationError, match=r"patient0001: Info_.*EF"):
+        find_cases(tmp_path, None)
+
+
+def test_a_missing_library_is_told_before_anything_is_computed(tmp_path, monkeypatch):
+    """Results without a number would be stored, and be taken up again once it is installed."""
+    write_patient(tmp_path)
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+
+    with pytest.raises(EvaluationError, match=r"pip install 'echo-scp\[camus\]'"):
         find_cases(tmp_path, None)
 
 

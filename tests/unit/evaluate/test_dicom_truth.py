@@ -61,6 +61,21 @@ def test_the_truth_of_a_study_needs_all_its_clips(study, tmp_path):
     assert {clip.view for clip in case.clips} == {View.A4C, None}
 
 
+def test_a_csv_without_a_row_is_named(study, tmp_path):
+    """The folder is not to blame."""
+    with pytest.raises(EvaluationError, match=r"truth.csv: has no row"):
+        cases_by_csv(study[0], csv_of(tmp_path))
+
+
+def test_a_row_of_a_study_cannot_tell_of_a_clip(study, tmp_path):
+    """A view of the study would be compared with nothing, in silence."""
+    folder, written = study
+    uid = str(dcmread(written[0].path, stop_before_pixels=True).StudyInstanceUID)
+
+    with pytest.raises(EvaluationError, match=r"truth.csv:2: view, ed_frame: is of a clip, .* a study: 1\.2"):
+        cases_by_csv(folder, csv_of(tmp_path, f"{uid},A4C,58,3,,,"))
+
+
 def test_a_row_that_names_nothing_is_a_case_with_a_problem(study, tmp_path):
     """Its truth is not forgotten, and its line is named."""
     folder, _ = study
@@ -100,6 +115,17 @@ def sorted_cases(folder, truth):
     return sorted(cases, key=lambda case: case.problem is None), remarks
 
 
+def test_paths_may_be_written_as_under_windows(study, tmp_path):
+    """Of clips and of masks."""
+    folder = tmp_path / "data"
+    write_study(folder / "sub", frame_count=4)
+
+    (case,), _ = cases_by_csv(folder, csv_of(tmp_path, r"sub\01-a4c.dcm,A4C,57,2,,masks\ed.png,"))
+
+    assert case.clips[0].path == folder / "sub" / "01-a4c.dcm"
+    assert case.clips[0].frames[0][2] == tmp_path / "masks" / "ed.png"
+
+
 def test_a_uid_is_not_taken_for_another_files_name_without_suffix(study, tmp_path):
     """Files are often called by their UIDs, and one UID may begin with another."""
     folder = tmp_path / "data"
@@ -124,7 +150,7 @@ def test_two_truths_of_the_same_are_named(study, tmp_path):
 
 
 def test_masks_are_read_beside_the_csv(study, tmp_path):
-    """255 is the ventricle alone; 1, 2 and 3 are the three structures."""
+    """255 is the ventricle alone; 1, 2 and 3 are the three structures, of which the wall was not traced here."""
     folder, _ = study
     alone, three = np.zeros((2, 480, 640), dtype=np.uint8)
     alone[100:200, 300:400] = 255
@@ -140,7 +166,8 @@ def test_masks_are_read_beside_the_csv(study, tmp_path):
 
     assert first.structures == (Structure.LV_CAVITY,)
     assert first.label_map.max() == 1
-    assert second.structures == (Structure.LV_CAVITY, Structure.LV_MYOCARDIUM, Structure.LEFT_ATRIUM)
+    assert second.structures == (Structure.LV_CAVITY, Structure.LEFT_ATRIUM)
+    assert set(np.unique(second.label_map)) == {0, 1, 2}
 
 
 @pytest.mark.parametrize(("mask", "told"), [("gone.png", "not a readable picture"), ("small.png", "as the clip")])
@@ -245,6 +272,14 @@ def test_no_report_with_an_ef_is_an_error(study):
     """Where reports are asked for, images alone will not do."""
     with pytest.raises(EvaluationError, match="none of 0 reports of other devices"):
         open_data((study[0],), study[0])
+
+
+def test_a_file_that_is_no_truth_is_named(study, tmp_path):
+    """A table under another suffix is not searched for reports."""
+    (tmp_path / "truth.txt").write_text("identifier,ef_percent\n")
+
+    with pytest.raises(EvaluationError, match=r"truth.txt: is neither a table of truth \(.csv\) nor"):
+        open_data((study[0],), tmp_path / "truth.txt")
 
 
 def test_a_folder_of_dicom_has_no_splits(study):

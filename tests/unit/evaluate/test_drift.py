@@ -36,6 +36,20 @@ def test_each_case_is_compared_with_itself():
     assert moved.mean.value == pytest.approx(-1)
 
 
+def test_every_frame_of_a_phase_counts():
+    """An archive may hold several beats of a patient; the first falls by 0.1, the second by 0.3."""
+    before = (make_score(0.9), make_score(None), make_score(0.8))
+    after = (make_score(0.8), make_score(None), make_score(0.5))
+    results = {
+        name: (make_result("p", frames=frames),) for name, frames in ((UNCHANGED.name, before), (GAIN.name, after))
+    }
+
+    row = drift(results, (UNCHANGED, GAIN)).dice[1]
+
+    assert row.frames == 2
+    assert row.difference.value == pytest.approx(-0.2)
+
+
 def test_nothing_moves_without_a_change():
     """The first row is the yardstick."""
     found = drift({UNCHANGED.name: cases((0.9, 50))}, (UNCHANGED,))

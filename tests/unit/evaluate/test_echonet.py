@@ -117,6 +117,16 @@ def test_a_wrong_row_is_named(tmp_path):
         find_cases(tmp_path, None)
 
 
+def test_two_rows_of_a_video_are_named(tmp_path):
+    """With and without suffix; it would count twice, also where its truths differ."""
+    write_data(tmp_path)
+    rows = "0XA,55,40,90,112,112,50,12,TRAIN\n0XA.avi,35,60,90,112,112,50,12,TEST\n"
+    (tmp_path / "FileList.csv").write_text(HEADER + rows)
+
+    with pytest.raises(EvaluationError, match=r"FileList.csv:3: FileName: names what line 2 names: 0XA.avi"):
+        find_cases(tmp_path, "test")
+
+
 def test_the_mask_holds_the_pixels_on_and_in_the_polygon():
     """A box of 40 x 70 between pixel centres has 41 x 71 of them."""
     mask = traced_mask(tuple(chords(40)), (112, 112))

@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from echo_scp.errors import EvaluationError
+from echo_scp.config import MeasureConfig
+from echo_scp.errors import EvaluationError, InstanceError
+from echo_scp.evaluate import trial as trial_module
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference, Refusal
 from echo_scp.evaluate.changes import UNCHANGED
 from echo_scp.evaluate.compare import study_comparisons
 from echo_scp.evaluate.frames_file import STRUCTURES, find_cases
 from echo_scp.evaluate.outcome import Against, Quantity
 from echo_scp.evaluate.still import clip_of
+from echo_scp.evaluate.trial import OutlinedFrame, Trial
 from echo_scp.model import Interval, PixelSpacing, Reason, Region, StudyMeasurement, View, VolumeMethod
 from tests.unit.evaluate.builders import (
     SIDE,
@@ -92,6 +95,19 @@ def test_frames_that_nobody_traced_are_measured_and_not_scored(tmp_path):
     assert result.clips[0].refusal is None
     assert {item.against for item in result.comparisons} == {Against.REFERENCE}
     assert comparison(result, measured_by="A4C single plane, labelled frames").measured == pytest.approx(44, abs=3)
+
+
+def test_a_truth_of_stills_of_one_phase_is_not_forgotten(tmp_path):
+    """Without end-systole there is no EF to compare it with."""
+    path = write_archive(tmp_path / "a4c.npz", patients=1, ef_percent=44.0)
+    with np.load(path) as file:
+        first = {name: file[name][:1] for name in file.files}
+    np.savez(path, **first)
+    (case,) = find_cases([path], None)
+
+    (only,) = make_evaluator().evaluate(case).comparisons
+
+    assert (only.truth, only.refusal.reason) == (44, "one_phase")
 
 
 def test_two_views_give_a_biplane_ef(tmp_path):
@@ -176,6 +192,22 @@ def test_only_what_the_experts_traced_shapes_the_comparison(tmp_path):
     assert {frame.structure for frame in result.frames} == set(STRUCTURES[:1])
 
 
+def test_frames_of_which_different_structures_were_traced_are_measured_by_what_both_have(tmp_path, monkeypatch):
+    """The atrium is the second structure of one frame and the third of the other."""
+    loaded = Beating(tmp_path).load(None)
+    whole, other = loaded.labelled
+    labels = np.array([0, 1, 0, 2], dtype=np.uint8)[other.label_map]
+    bare = replace(other, label_map=labels, structures=(STRUCTURES[0], STRUCTURES[2]))
+    frames = tuple(OutlinedFrame(frame, frame.label_map, frame.structures) for frame in (whole, bare))
+    monkeypatch.setattr(trial_module, "measure_frames", lambda view, maps, structures, *_: (maps, structures))
+
+    (first, second), structures = Trial(Beating(tmp_path), loaded, frames=frames).traced_plane(MeasureConfig())
+
+    assert structures == (STRUCTURES[0], STRUCTURES[2])
+    assert np.array_equal(first == 2, whole.label_map == 3)
+    assert np.array_equal(second, labels)
+
+
 def test_the_view_engines_answer_decides_unless_the_truth_is_taken(tmp_path):
     """A clip taken for PLAX has no EF; its outlines are scored all the same."""
     case = beating_case(tmp_path, Reference(ef_percent=51))
@@ -200,6 +232,39 @@ def test_the_studys_headline_is_compared_with_the_studys_truth(tmp_path):
     assert study.interval[0] < study.measured < study.interval[1]
 
 
+def test_a_study_of_two_patients_has_no_number_as_in_the_product(tmp_path):
+    """The clips have theirs."""
+
+    class Named(Beating):
+        def load(self, config):
+            loaded = super().load(config)
+            loaded.clip.instance.header.PatientID = self.name
+            return loaded
+
+    clips = tuple(Named(tmp_path, Reference(51)) for _ in range(2))
+    clips[1].name = "another"
+
+    result = make_evaluator().evaluate(Case("a", "a", clips, Reference(50)))
+
+    assert comparison(result, measured_by="study").refusal.reason == Reason.SEVERAL_PATIENTS
+    assert comparison(result, measured_by="A4C cine").measured is not None
+
+
+@pytest.mark.parametrize("view", [2, None])
+def test_a_study_without_a_measured_clip_says_what_became_of_each(view, tmp_path):
+    """Also where no clip was so much as looked at: M-mode is no heart without a ventricle."""
+    faults = [InstanceError(Reason.M_MODE, "a"), InstanceError(Reason.M_MODE, "b")]
+    clips = tuple(Beating(tmp_path, fault=fault) for fault in faults)
+    clips += () if view is None else (Beating(tmp_path),)
+
+    result = make_evaluator(view=view or 0).evaluate(Case("a", "a", clips, Reference(50)))
+
+    refusal = comparison(result, measured_by="study").refusal
+    assert refusal.reason == Reason.NO_ELIGIBLE_CLIP
+    others = "" if view is None else ", 1 x view_not_measured"
+    assert refusal.detail == f"no clip could be measured: 2 x m_mode{others}"
+
+
 @pytest.mark.parametrize("fault", [EvaluationError("truth.png: too small"), ValueError("a bug of ours")])
 def test_a_clip_that_fails_leaves_its_truths_with_a_reason(fault, tmp_path):
     """The other clips of the case are evaluated."""
@@ -220,9 +285,9 @@ def test_a_stated_interval_goes_with_the_ef_alone():
     silent = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
     stated = replace(silent, ef_interval=Interval(45, 57))
 
-    intervals = {item.quantity: item.interval for item in study_comparisons(case, stated)}
+    intervals = {item.quantity: item.interval for item in study_comparisons(case, (), stated)}
     assert intervals == {Quantity.EF: (45, 57), Quantity.EDV: None, Quantity.ESV: None}
-    assert {item.interval for item in study_comparisons(case, silent)} == {None}
+    assert {item.interval for item in study_comparisons(case, (), silent)} == {None}
 
 
 def test_a_regression_networks_ef_is_compared_beside():
@@ -230,7 +295,7 @@ def test_a_regression_networks_ef_is_compared_beside():
     result = StudyMeasurement(51.0, 98.0, 48.0, View.A4C, VolumeMethod.DISKS_SINGLE_PLANE, 2, ())
     result = replace(result, regressed_ef_percent=55.0)
 
-    compared = study_comparisons(Case("a", "a", (), Reference(50, 100, 50)), result)
+    compared = study_comparisons(Case("a", "a", (), Reference(50, 100, 50)), (), result)
 
     beside = [item for item in compared if item.measured_by == "study, regression"]
     assert [(item.quantity, item.measured, item.truth) for item in beside] == [(Quantity.EF, 55, 50)]

@@ -123,6 +123,33 @@ def test_text_may_be_bytes(tmp_path):
     assert (case.patient, case.clips[0].phases) == ("one", (Phase.END_DIASTOLE, Phase.END_SYSTOLE))
 
 
+def test_a_structure_between_two_others_may_be_left_out(tmp_path):
+    """Ventricle and atrium without the wall: nobody is blamed for the wall."""
+    labels = np.zeros((2, 16, 16), dtype=np.uint8)
+    labels[:, 4:8], labels[:, 8:12] = 1, 3
+    np.savez(tmp_path / "a4c.npz", images=labels * 60, labels=labels, meta=meta_of("ED", "ES"))
+
+    (case,) = find_cases([tmp_path / "a4c.npz"], None)
+    frame, _ = case.clips[0].load(AnalysisConfig()).labelled
+
+    assert frame.structures == (Structure.LV_CAVITY, Structure.LEFT_ATRIUM)
+    assert (frame.label_map[5, 0], frame.label_map[9, 0]) == (1, 2)
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), 0.0])
+def test_a_spacing_that_is_no_length_is_not_known(unknown, tmp_path):
+    """Tables of many patients mark so whose pictures have no scale; their EF needs none."""
+    path = write_archive(tmp_path / "a4c.npz", patients=1)
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["meta"]["mm_per_px_x"] = unknown
+    np.savez(path, **arrays)
+
+    (case,) = find_cases([path], None)
+
+    assert case.clips[0].load(AnalysisConfig()).clip.region.spacing is None
+
+
 def test_what_nobody_traced_in_an_archive_is_not_compared(tmp_path):
     """The ventricle alone, or nothing at all."""
     images = np.zeros((2, 16, 16), dtype=np.uint8)

@@ -35,6 +35,8 @@ def test_values_are_typed_and_empty_fields_absent(tmp_path):
         ("identifier,edv_ml\n,100\n", ":2: identifier: expected a value"),
         ("ef_percent\n50\n", ":1: missing column 'identifier'"),
         ("identifier,EF\na,50\n", ":1: unknown column 'EF'"),
+        ("identifier,ef_percent,ef_percent\na,50,60\n", ":1: doubled column 'ef_percent'"),
+        ("identifier,edv_ml\na,inf\n", ":2: edv_ml: "),
         ("identifier,ef_percent\na,50,60\n", ":2: more fields"),
         ("identifier,ed_mask\na,m.png\n", ":2: ed_mask: "),
         ("identifier,ed_frame\na,0\n", ":2: ed_frame: "),
@@ -48,6 +50,14 @@ def test_what_is_wrong_is_named(text, named, tmp_path):
         read_rows(path, TruthRow)
 
     assert f"{path}{named}" in str(caught.value)
+
+
+def test_another_separator_shows_in_what_the_file_has(tmp_path):
+    """As spreadsheets write it where the comma is the decimal sign."""
+    path = written(tmp_path, "identifier;ef_percent\na;55,5\n")
+
+    with pytest.raises(EvaluationError, match=r"it has identifier;ef_percent$"):
+        read_rows(path, TruthRow)
 
 
 def test_several_errors_are_told_at_once(tmp_path):

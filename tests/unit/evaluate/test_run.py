@@ -85,17 +85,17 @@ def test_a_half_written_result_is_computed_again(cases, tmp_path, monkeypatch):
 
 
 def test_a_case_on_which_the_software_failed_is_tried_again(cases, tmp_path, monkeypatch):
-    """The disk may have been away; what was refused for its own reasons stays."""
+    """The disk may have been away, or closed to us; what was refused for its own reasons stays."""
     tasks = tasks_of(cases, tmp_path / "out")
     run_with(monkeypatch, Counting(), tasks)
-    for task, reason in zip(tasks, ("internal_error", "not_apical"), strict=False):
+    for task, reason in zip(tasks, ("internal_error", "unreadable", "not_apical"), strict=False):
         clip = ClipOutcome("clip", refusal=Refusal(reason, "OSError: stale file handle"))
         write_result(task.path, make_result(task.case.identifier, clips=(clip,)))
     again = Counting()
 
     run_with(monkeypatch, again, tasks)
 
-    assert again.asked == [cases[0].identifier]
+    assert again.asked == [cases[0].identifier, cases[1].identifier]
 
 
 def test_fresh_computes_everything(cases, tmp_path, monkeypatch):

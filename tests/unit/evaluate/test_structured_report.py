@@ -61,6 +61,15 @@ def test_single_beats_are_averaged_unless_the_device_did():
     assert read_reference(report(group(*beats, number(EF, "55", "%", MEAN), chosen))).ef_percent == 57
 
 
+def test_what_a_device_tells_about_its_beats_is_no_beat():
+    """A standard deviation of 3 % beside two beats would make a mean of 40 %; the extremes count where they are all."""
+    derived = [("386136009", "3"), ("56851009", "62"), ("255605001", "40")]
+    told = [number(EF, value, "%", modifier(("121401", "DCM"), (code, "SCT"))) for code, value in derived]
+
+    assert read_reference(report(group(number(EF, "56", "%"), number(EF, "60", "%"), *told))).ef_percent == 58
+    assert read_reference(report(group(*told))).ef_percent == 51
+
+
 @pytest.mark.parametrize(("unit", "value"), [("1", "0.55"), ("cm", "5"), ("%", "")])
 def test_what_is_not_in_percent_is_not_an_ef(unit, value):
     """A number in another unit, or none, is left alone."""

@@ -59,6 +59,15 @@ def test_thresholds_count_who_is_below():
     assert row.auc.value == 1
 
 
+def test_an_ef_is_graded_as_the_product_tells_it():
+    """49.96 % is told as 50.0 %, which is not below 50 %."""
+    summary = summarise(efs((49.96, 50.04)), KNOWN)
+
+    row = next(row for row in summary.thresholds if row.threshold_percent == 50)
+    assert (row.tn, row.fp) == (1, 0)
+    assert {row.accuracy.value for row in summary.grades} == {1}
+
+
 def test_grades_use_the_patients_sex():
     """EF 53 instead of 55 is normal in a man; of unknown sex both scales are asked."""
     (man,) = efs((53, 55))
@@ -83,6 +92,15 @@ def test_calibration_counts_intervals_that_hold_the_truth():
     assert (row.count, row.covered, row.mean_width) == (4, 0.75, 10)
     assert row.low < 0.75 < row.high
     assert row.spread == pytest.approx(1.96 / 5 * np.sqrt((4**2 + 0 + 5**2 + 6**2) / 4), rel=1e-4)
+
+
+def test_an_interval_that_is_cut_at_zero_states_the_same_spread():
+    """An EF of 10 % with 18 points to either side, of which 10 are left below: 12 too low is well inside."""
+    results = [make_result("a", comparisons=(make_comparison(10, 22, interval=(0, 28)),))]
+
+    (row,) = summarise(results, KNOWN).calibration
+
+    assert row.spread == pytest.approx(1.96 * 12 / 18, rel=1e-4)
 
 
 def test_no_interval_gives_no_calibration():
