@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from echo_scp.web.measurements import Row, Values, clip_rows, estimate_rows, met
 from echo_scp.web.report_text import ContentItem, read_report
 
 _REACHED = {"delivered", "committed"}
+_REPORTS = ("SR", "SR_COMPREHENSIVE", "SR_ECHO", "SR_SIMPLIFIED")  # the one that says most first
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,16 @@ class StudyView:
 
 
 def read_study(
-    transaction: Transaction, uid: str, revision: int | None, identities: Identities | None
+    transaction: Transaction,
+    uid: str,
+    revision: int | None,
+    identities: Identities | None,
+    results_folder: Callable[[str, int], Path],
 ) -> StudyView | None:
-    """Return what is known of a study, None of an unknown one; `revision` None is the newest."""
+    """Return what is known of a study, None of an unknown one; `revision` None is the newest.
+
+    `results_folder` names the folder of a study's revision.
+    """
     row = transaction.row("page_study", study_instance_uid=uid)
     if row is None:
         return None
@@ -126,8 +134,9 @@ def read_study(
     paths = {str(sop): Path(str(path)) for sop, path in transaction.rows("page_instances", study_instance_uid=uid)}
     objects = [] if shown is None else transaction.rows("page_objects", run_id=shown.run_id)
     deliveries = [] if shown is None else transaction.rows("page_deliveries", run_id=shown.run_id)
-    report = next((Path(str(path)) for _, kind, path in objects if kind == "SR"), None)
-    results = None if report is None else _read_results(report.parent / RESULTS_NAME)
+    reports = {str(kind): Path(str(path)) for _, kind, path in objects}
+    report = next((reports[kind] for kind in _REPORTS if kind in reports), None)
+    results = None if shown is None else _read_results(results_folder(uid, shown.number) / RESULTS_NAME)
     state, first, last, senders = row
     return StudyView(
         study_instance_uid=uid,
@@ -187,12 +196,13 @@ def headline_of(results: Values) -> Headline:
     if not result["assessed"]:
         return Headline("", "", result["reason"], result["detail"], (), (), (), flags)
     beats, clips = result["beat_count"], len(result["sop_instance_uids"])
+    view = "A4C and A2C" if "biplane" in result["method"] else result["view"]
     summary = (
-        f"{result['view']}, {method_text(result['method'])}, {beats} beat{'' if beats == 1 else 's'}"
+        f"{view}, {method_text(result['method'])}, {beats} beat{'' if beats == 1 else 's'}"
         f" in {clips} clip{'' if clips == 1 else 's'}"
     )
     return Headline(
-        ef=f"{result['ef_percent']:.0f}",
+        ef=f"{result['ef_percent']:.1f}",
         summary=summary,
         reason="",
         detail=result.get("choice") or "",

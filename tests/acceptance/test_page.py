@@ -170,7 +170,7 @@ def test_the_list_tells_of_each_study(site, page):
         ({"result": "not_assessed"}, 0),
         ({"delivery": "done"}, 0),
         ({"ef_below": "20"}, 0),
-        ({"page": "2"}, 0),
+        ({"page": "2"}, 1),
     ],
 )
 def test_the_list_is_searched_and_filtered(site, page, query, count):
