@@ -35,9 +35,12 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class ClipView:
-    """One instance: what it shows, and why it was or was not used (`use` in words, `used` for the headline)."""
+    """One instance: what it shows, and why it was or was not used (`use` in words, `used` for the headline).
 
-    number: str
+    `label` is how a reader finds it in a viewer.
+    """
+
+    label: str
     sop_instance_uid: str
     description: str
     view: str
@@ -217,15 +220,15 @@ def clips_of(results: Values) -> tuple[ClipView, ...]:
     """Return every instance of a results.json."""
     used = results["result"].get("sop_instance_uids", ())
     return tuple(
-        _clip(clip, number, clip["sop_instance_uid"] in used) for number, clip in enumerate(results["instances"], 1)
+        _clip(clip, place, clip["sop_instance_uid"] in used) for place, clip in enumerate(results["instances"], 1)
     )
 
 
-def _clip(clip: Values, number: int, used: bool) -> ClipView:
+def _clip(clip: Values, place: int, used: bool) -> ClipView:
     measured, refusal = clip["measurement"], clip["not_assessed"]
     beats = () if measured is None else tuple(map(_beat, enumerate(measured["beats"], start=1)))
     return ClipView(
-        number=clip["instance_number"] or str(number),
+        label=_label(clip, place),
         sop_instance_uid=clip["sop_instance_uid"],
         description=clip["description"],
         view=clip["view"] or "",
@@ -243,6 +246,14 @@ def _clip(clip: Values, number: int, used: bool) -> ClipView:
         outlined=measured is not None,
         playable=clip["view"] is not None,
     )
+
+
+def _label(clip: Values, place: int) -> str:
+    """Return such as 'series 2, instance 1'; the place in the list of one without a number."""
+    series, number = clip.get("series_number"), clip["instance_number"]
+    if not number:
+        return f"instance without number, {place} in this list"
+    return f"series {series}, instance {number}" if series else f"instance {number}"
 
 
 def _beat(numbered: tuple[int, Values]) -> Beat:

@@ -58,6 +58,15 @@ def test_two_planes_that_fit_are_biplane():
     )
 
 
+def test_clips_are_named_with_their_series():
+    """Some machines begin every clip's series with instance 1."""
+    four, two = make_analysis(1, View.A4C, (60.0,)), make_analysis(2, View.A2C, (60.0,))
+    for number, clip in enumerate((four, two), start=4):
+        clip.instance.header.SeriesNumber, clip.instance.header.InstanceNumber = number, 1
+
+    assert measure_study([four, two]).choice.startswith("Biplane from series 4, instance 1 (A4C")
+
+
 def test_best_pair_is_chosen():
     """Quality first, then lengths and rates that agree."""
     clips = [

@@ -13,6 +13,7 @@ from tests.unit.report.builders import (
     STUDY_UID,
     make_biplane_study,
     make_clip_analysis,
+    make_header,
     make_refused_analysis,
     make_study_analysis,
 )
@@ -82,6 +83,14 @@ def test_a_biplane_result_is_of_both_views():
     assert headline_of(json.loads(results_json(make_biplane_study()))).summary == (
         "A4C and A2C, method of disks, biplane, 4 beats in 2 clips"
     )
+
+
+def test_clips_of_several_series_are_told_apart():
+    """Some machines begin every clip's series with instance 1."""
+    headers = [make_header(1, SeriesNumber=number) for number in (2, 3, None)]
+    clips = clips_of(make_results(*(make_clip_analysis(header=header) for header in headers)))
+
+    assert [clip.label for clip in clips] == ["series 2, instance 1", "series 3, instance 1", "instance 1"]
 
 
 class Tables:
