@@ -181,6 +181,19 @@ def test_the_list_is_searched_and_filtered(site, page, query, count):
     expect(page.locator("#listing tbody tr")).to_have_count(count)
 
 
+def test_a_list_that_is_not_fresh_any_more_says_so(site, browser, logged_in):
+    """While the node does not answer, and no longer."""
+    with browser.new_context(storage_state=logged_in) as context:
+        page = context.new_page()
+        page.goto(f"{site.address}/studies")
+        context.set_offline(True)
+        expect(page.get_by_text("The node does not answer. The list is of")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("row").filter(has_text=site.study_instance_uid)).to_be_visible()
+        context.set_offline(False)
+
+        expect(page.get_by_text("The node does not answer.")).to_have_count(0, timeout=15_000)
+
+
 def test_a_study_shows_every_clip_and_what_became_of_it(site, page):
     """View, use, reason, numbers with their method, beats, engines."""
     open_study(page, site)
