@@ -33,6 +33,7 @@ from echo_scp.report.source import (
     complete,
     engine_parameters,
     ordered_clips,
+    readable_name,
     time_beside,
     value_of,
 )
@@ -124,11 +125,8 @@ def _line(pdf: FPDF, text: str, size: float, colour: tuple[int, int, int]) -> No
 
 
 def _patient_lines(header: Dataset) -> Iterator[str]:
-    """Yield who and which study; every group of components of a name (PS3.5 6.2.1)."""
-    name = ", ".join(
-        group.replace("^", " ").strip() for group in value_of(header, "PatientName").split("=") if group.strip("^ ")
-    )
-    yield "; ".join([name or "Name unknown", *_named(header, _PATIENT)])
+    """Yield who and which study."""
+    yield "; ".join([readable_name(value_of(header, "PatientName")) or "Name unknown", *_named(header, _PATIENT)])
     yield "; ".join(_named(header, _STUDY))
 
 

@@ -151,7 +151,7 @@ def read_study(
         revisions=revisions,
         revision=shown,
         headline=None if results is None else headline_of(results),
-        clips=() if results is None else clips_of(results),
+        clips=() if results is None else clips_of(results, outlined=any(kind == "SEG" for _, kind, _ in objects)),
         report=None if report is None else read_report(report),
         deliveries=tuple(map(_delivery, deliveries)),
         engines=() if results is None else _engines(results),
@@ -216,15 +216,16 @@ def headline_of(results: Values) -> Headline:
     )
 
 
-def clips_of(results: Values) -> tuple[ClipView, ...]:
-    """Return every instance of a results.json."""
+def clips_of(results: Values, *, outlined: bool = True) -> tuple[ClipView, ...]:
+    """Return every instance of a results.json; `outlined` tells whether measured clips have a Segmentation."""
     used = results["result"].get("sop_instance_uids", ())
     return tuple(
-        _clip(clip, place, clip["sop_instance_uid"] in used) for place, clip in enumerate(results["instances"], 1)
+        _clip(clip, place, used=clip["sop_instance_uid"] in used, outlined=outlined)
+        for place, clip in enumerate(results["instances"], 1)
     )
 
 
-def _clip(clip: Values, place: int, used: bool) -> ClipView:
+def _clip(clip: Values, place: int, *, used: bool, outlined: bool) -> ClipView:
     measured, refusal = clip["measurement"], clip["not_assessed"]
     beats = () if measured is None else tuple(map(_beat, enumerate(measured["beats"], start=1)))
     return ClipView(
@@ -243,7 +244,7 @@ def _clip(clip: Values, place: int, used: bool) -> ClipView:
         estimates=estimate_rows(clip.get("estimates", [])),
         beats=beats,
         curve=None if measured is None else _curve(measured, beats),
-        outlined=measured is not None,
+        outlined=outlined and measured is not None,
         playable=clip["view"] is not None,
     )
 

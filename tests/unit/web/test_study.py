@@ -118,7 +118,7 @@ def test_a_result_is_shown_whatever_objects_are_made_of_it(kinds, tmp_path):
     study = read_study(Tables(*kinds), STUDY_UID, None, None, lambda uid, revision: tmp_path)
 
     assert study.headline.ef == "56.1"
-    assert len(study.clips) == 1
+    assert [clip.outlined for clip in study.clips] == ["SEG" in kinds]
 
 
 @pytest.mark.parametrize("key", ["estimates", "view_evidence"])
