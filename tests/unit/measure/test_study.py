@@ -215,9 +215,10 @@ def test_irregular_rhythm_asks_for_five_beats():
     """Four beats: the flag says how many there were; five are enough."""
     irregular = (Note(Flag.IRREGULAR_RHYTHM, "vary"),)
 
-    few, enough = (measure_study([make_analysis(efs=(55.0,) * count, notes=irregular)]) for count in (4, 5))
+    one, few, enough = (measure_study([make_analysis(efs=(55.0,) * count, notes=irregular)]) for count in (1, 4, 5))
 
     assert flags(few) == {Flag.IRREGULAR_RHYTHM, Flag.FEW_BEATS}
+    assert [result.notes[1].detail.split(";")[0] for result in (one, few)] == ["1 beat was there", "4 beats were there"]
     assert flags(enough) == {Flag.IRREGULAR_RHYTHM}
 
 
@@ -259,6 +260,7 @@ def test_rest_and_stress_never_share_a_number():
     assert result.sop_instance_uids == ("1.2.1",)
     assert result.ef_percent == pytest.approx(60.0)
     assert result.choice.endswith("Stress protocol: 2 measured clips of other stages stand by themselves.")
+    assert measure_study([peak, rest]).choice.endswith(": 1 measured clip of another stage stands by itself.")
     assert Flag.STRESS_STAGE not in flags(result)
 
 
