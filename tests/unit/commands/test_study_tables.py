@@ -43,7 +43,7 @@ def test_a_study_is_one_row_with_its_ef_sender_and_deliveries():
     """What a sender calls itself is text, not markup."""
     text = shown(study_table([make_study()]))
 
-    assert all(word in text for word in ("1.2.3", "reported", "VIVID[1]", "58", "2 delivered, 1 given_up"))
+    assert all(word in text for word in ("1.2.3", "reported", "VIVID[1]", "58.4", "2 delivered, 1 given_up"))
 
 
 def test_a_uid_is_whole_where_there_is_no_terminal(capsys):
