@@ -87,7 +87,7 @@ def test_a_study_in_full_names_clips_engines_and_the_last_answer_of_a_destinatio
 
     text = shown(*file_lines(found), clip_rows(found.clips), delivery_rows(found.deliveries))
 
-    for word in ("58 % (A4C)", "view 2.0.0 abc", "ASE: normal", "120/50", "few_beats", "m_mode: one region"):
+    for word in ("58.4 % (A4C)", "view 2.0.0 abc", "ASE: normal", "120.0/50.0", "few_beats", "m_mode: one region"):
         assert word in text
     assert "0xA700 out of resources" in text
 
