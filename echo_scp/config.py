@@ -47,6 +47,13 @@ def _uid_root(value: str) -> str:
     return value
 
 
+def _long_string(value: str) -> str:
+    """Accept the LO value representation: a backslash would make two values of one (PS3.5 6.2)."""
+    if len(value) > 64 or "\\" in value or not value.isprintable():
+        raise ValueError("must be at most 64 printable characters without backslash")
+    return value
+
+
 def _existing_folder(value: Path | None) -> Path | None:
     """Refuse a wrong path at once: with it the shipped engines would run in place of the site's."""
     if value is not None and not value.is_dir():
@@ -240,7 +247,7 @@ class ReportConfig(_Section):
 
     uid_root: Annotated[str, AfterValidator(_uid_root)] = "2.25"
     research_use: bool = True
-    institution_name: str = Field("", max_length=64)
+    institution_name: Annotated[str, AfterValidator(_long_string)] = ""
     series_number_base: int = Field(9800, ge=1, le=2_000_000_000)
     sr_class: Literal["comprehensive_3d", "comprehensive"] = "comprehensive_3d"
     objects: tuple[ObjectKind, ...] = _USUAL_KINDS

@@ -179,7 +179,8 @@ def _analyse(config: Config, stack: ExitStack, url: str) -> WorkerProcess:
 def _show(config: Config, stack: ExitStack, url: str, spool: Spool, checks: Checks) -> int:
     """Serve pages, metrics and health; return the port."""
     database = stack.enter_context(Database(url, timeout_s=WEB_DATABASE_S, options=WEB_DATABASE_OPTIONS))
-    page = PageParts(config, database, partial(retry_delivery, database), partial(ask_for_analysis, database))
+    retry, reanalyse = partial(retry_delivery, database), partial(ask_for_analysis, database)
+    page = PageParts(config, database, retry, reanalyse, spool.results_folder)
     checks = {"database": database.ping, **checks}
     deliveries = DeliveryGauges(destination.name for destination in config.destinations)
     refresh = partial(_refresh, database, spool, deliveries, checks)

@@ -155,7 +155,7 @@ class Pipeline:
         files = tuple(chain.from_iterable(clip.files for clip in done))
         with _stage("report"):
             segs = [file.as_evidence(study.study_instance_uid) for file in files if file.kind == "SEG"]
-            reports = self._report(study, segs, [clip.picture for clip in done if clip.picture], request)
+            reports = self._report(study, segs, _pictures(study, done), request)
         for file, content in reports:
             publish(file, content)
         self._findings.trim()
@@ -296,6 +296,17 @@ class Pipeline:
                 cine = build_cine(finding.analysis, finding.cine, study, config, now)
                 yield object_file("CINE", cine), encode(cine)
         yield picture_file(finding.analysis.instance.sop_instance_uid), finding.picture
+
+
+def _pictures(study: StudyAnalysis, done: Iterable[_Done]) -> list[bytes]:
+    """Return the pictures of the measured clips, those that the result rests on first: a page shows the first two."""
+    used = study.result.sop_instance_uids if isinstance(study.result, StudyMeasurement) else ()
+
+    def place(clip: _Done) -> int:
+        uid = clip.analysis.instance.sop_instance_uid
+        return used.index(uid) if uid in used else len(used)
+
+    return [clip.picture for clip in sorted(done, key=place) if clip.picture]
 
 
 def _drawn(config: ReportConfig) -> tuple[str, ...]:

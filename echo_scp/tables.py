@@ -79,11 +79,11 @@ def study_lines(results: Results) -> Iterator[str]:
         return
     volumes = "volumes not calibrated"
     if result["edv_ml"] is not None:
-        volumes = f"EDV {result['edv_ml']:.0f} mL, ESV {result['esv_ml']:.0f} mL"
+        volumes = f"EDV {result['edv_ml']:.1f} mL, ESV {result['esv_ml']:.1f} mL"
     beats = f"{result['beat_count']} beat{'s' if result['beat_count'] != 1 else ''}"
     method = result["method"].replace("_", " ")
     view = "A4C and A2C" if "biplane" in method else result["view"]
-    yield f"[bold]EF {result['ef_percent']:.0f} %[/]{_interval(result)} ({view}, {method}, {beats}); {volumes}"
+    yield f"[bold]EF {result['ef_percent']:.1f} %[/]{_interval(result)} ({view}, {method}, {beats}); {volumes}"
     derived = ", ".join(_derived(result))
     if derived:
         yield f"  {derived}"
@@ -113,14 +113,14 @@ def _interval(result: Results) -> str:
 def _derived(result: Results) -> Iterator[str]:
     """Yield the numbers beside EF, EDV and ESV that are there."""
     for key, text in (
-        ("stroke_volume_ml", "SV {:.0f} mL"),
+        ("stroke_volume_ml", "SV {:.1f} mL"),
         ("cardiac_output_l_min", "CO {:.1f} L/min"),
-        ("la_volume_ml", "LA {:.0f} mL"),
-        ("edv_index_ml_m2", "EDV index {:.0f} mL/m2"),
-        ("esv_index_ml_m2", "ESV index {:.0f} mL/m2"),
-        ("la_index_ml_m2", "LA index {:.0f} mL/m2"),
-        ("ef_area_length_percent", "EF by area-length {:.0f} %"),
-        ("ef_regression_percent", "EF by regression {:.0f} %"),
+        ("la_volume_ml", "LA {:.1f} mL"),
+        ("edv_index_ml_m2", "EDV index {:.1f} mL/m2"),
+        ("esv_index_ml_m2", "ESV index {:.1f} mL/m2"),
+        ("la_index_ml_m2", "LA index {:.1f} mL/m2"),
+        ("ef_area_length_percent", "EF by area-length {:.1f} %"),
+        ("ef_regression_percent", "EF by regression {:.1f} %"),
     ):
         if result[key] is not None:
             yield text.format(result[key])

@@ -69,8 +69,8 @@ def clip_rows(clips: Sequence[ClipRow]) -> Table:
     """Return one row per instance of the last run."""
     table = _table("instance", "view", "EF %", "EDV/ESV mL", "why not, or flags")
     for clip in clips:
-        volumes = "-" if clip.edv_ml is None or clip.esv_ml is None else f"{clip.edv_ml:.0f}/{clip.esv_ml:.0f}"
-        ef = "-" if clip.ef_percent is None else f"{clip.ef_percent:.0f}"
+        volumes = "-" if clip.edv_ml is None or clip.esv_ml is None else f"{clip.edv_ml:.1f}/{clip.esv_ml:.1f}"
+        ef = "-" if clip.ef_percent is None else f"{clip.ef_percent:.1f}"
         words = f"{clip.reason}: {clip.detail}" if clip.reason else ", ".join(clip.flags)
         table.add_row(escape(clip.sop_instance_uid), clip.view or "-", ef, volumes, escape(words))
     return table
@@ -115,7 +115,7 @@ def _state(state: str) -> str:
 
 def _ef(row: StudyRow) -> str:
     if row.ef_percent is not None:
-        return f"{row.ef_percent:.0f}"
+        return f"{row.ef_percent:.1f}"
     return row.reason or "-"
 
 

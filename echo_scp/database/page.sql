@@ -1,4 +1,4 @@
--- What the status page asks. study.revision is that of the last finished run.
+-- What the status page asks. study.revision is that of the last finished run. An EF is compared as it is told.
 
 -- name: page_studies
 WITH matching AS (
@@ -7,7 +7,7 @@ WITH matching AS (
     WHERE (%(state)s::text = '' OR s.state = %(state)s)
         AND (%(since)s::timestamptz IS NULL OR s.last_received_at >= %(since)s)
         AND (%(result)s::text = '' OR (%(result)s = 'measured') = (r.ef_percent IS NOT NULL))
-        AND (%(ef_below)s::double precision IS NULL OR r.ef_percent < %(ef_below)s)
+        AND (%(ef_below)s::double precision IS NULL OR round(r.ef_percent::numeric, 1) < %(ef_below)s)
         AND (%(text)s::text = '' OR s.study_instance_uid = ANY (%(also)s)
             OR strpos(s.study_instance_uid, %(text)s) > 0 OR strpos(lower(r.reason), lower(%(text)s)) > 0
             OR EXISTS (SELECT FROM instance i WHERE i.study_instance_uid = s.study_instance_uid

@@ -47,9 +47,12 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """How a reader finds it: 'instance 3'."""
-        number = str(self.analysis.instance.header.get("InstanceNumber") or "").strip()
-        return f"instance {number}" if number.isdigit() else f"instance ...{self.sop_instance_uid[-8:]}"
+        """How a reader finds it: 'series 2, instance 3'; some machines begin every clip's series with instance 1."""
+        header = self.analysis.instance.header
+        series, number = (str(header.get(keyword) or "").strip() for keyword in ("SeriesNumber", "InstanceNumber"))
+        if not number.isdigit():
+            return f"instance ...{self.sop_instance_uid[-8:]}"
+        return f"series {series}, instance {number}" if series.isdigit() else f"instance {number}"
 
     @property
     def described(self) -> str:

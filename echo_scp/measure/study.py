@@ -160,7 +160,8 @@ def _notes(result: StudyMeasurement, clips: Sequence[Candidate], config: Measure
     if Flag.IRREGULAR_RHYTHM in flags:
         yield Note(Flag.IRREGULAR_RHYTHM, f"in {flags.count(Flag.IRREGULAR_RHYTHM)} of {len(clips)} clips")
         if result.beat_count < config.irregular_beats:
-            detail = f"{result.beat_count} beats were there; an irregular rhythm asks for {config.irregular_beats}"
+            there = "1 beat was" if result.beat_count == 1 else f"{result.beat_count} beats were"
+            detail = f"{there} there; an irregular rhythm asks for {config.irregular_beats}"
             yield Note(Flag.FEW_BEATS, detail)
 
 
@@ -191,8 +192,10 @@ def _stages(found: Sequence[Candidate], measured: Sequence[Candidate]) -> str:
     stage = found[0].stage
     others = len(measured) - len(found)
     told = [f"of the stage whose {stage}"] if stage else []
-    if others:
-        told.append(f"{others} measured clip{'s' if others > 1 else ''} of other stages stand by themselves")
+    if others == 1:
+        told.append("1 measured clip of another stage stands by itself")
+    elif others:
+        told.append(f"{others} measured clips of other stages stand by themselves")
     return f" Stress protocol: {'; '.join(told)}." if told else ""
 
 

@@ -66,8 +66,8 @@ def draw_cine(analysis: ClipAnalysis, *, research_use: bool = True) -> OverlayCi
 def _draw_header(page: Picture, view: View, measurement: ClipMeasurement, *, research_use: bool) -> None:
     volumes = "uncalibrated: no volumes"
     if measurement.edv_ml is not None and measurement.esv_ml is not None:
-        volumes = f"EDV {measurement.edv_ml:.0f} mL  ESV {measurement.esv_ml:.0f} mL"
-    x = write(page, f"EF {measurement.ef_percent:.0f} %", (10, 28), 0.8, TEXT)
+        volumes = f"EDV {measurement.edv_ml:.1f} mL  ESV {measurement.esv_ml:.1f} mL"
+    x = write(page, f"EF {measurement.ef_percent:.1f} %", (10, 28), 0.8, TEXT)
     write(page, volumes, (x + 14, 28), 0.5, TEXT)
     small = f"{view}, {METHOD_NAMES[measurement.method]}"
     write(page, small, (10, 48), 0.4, TEXT)

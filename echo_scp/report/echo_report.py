@@ -66,15 +66,15 @@ def _study_numbers(result: StudyMeasurement) -> Iterator[Number]:
     ):
         if value is not None:
             yield Number(name, round(value, 1), unit, (*_made(method, result.view), *_derived(derivation)))
-    for name, value, unit in (
-        (codes.STROKE_VOLUME, result.stroke_volume_ml, codes.MILLILITRE),
-        (codes.STROKE_INDEX, result.stroke_index_ml_m2, codes.MILLILITRE_PER_SQUARE_METRE),
-        (codes.CARDIAC_OUTPUT, result.cardiac_output_l_min, codes.LITRE_PER_MINUTE),
-        (codes.CARDIAC_INDEX, result.cardiac_index_l_min_m2, codes.LITRE_PER_MINUTE_PER_SQUARE_METRE),
-        (codes.HEART_RATE, result.heart_rate_bpm, codes.PER_MINUTE),
+    for name, value, unit, digits in (
+        (codes.STROKE_VOLUME, result.stroke_volume_ml, codes.MILLILITRE, 1),
+        (codes.STROKE_INDEX, result.stroke_index_ml_m2, codes.MILLILITRE_PER_SQUARE_METRE, 1),
+        (codes.CARDIAC_OUTPUT, result.cardiac_output_l_min, codes.LITRE_PER_MINUTE, 2),
+        (codes.CARDIAC_INDEX, result.cardiac_index_l_min_m2, codes.LITRE_PER_MINUTE_PER_SQUARE_METRE, 2),
+        (codes.HEART_RATE, result.heart_rate_bpm, codes.PER_MINUTE, 1),
     ):
         if value is not None:
-            yield Number(name, round(value, 2), unit)
+            yield Number(name, round(value, digits), unit)
 
 
 def _clip_numbers(measurement: ClipMeasurement, view: View) -> Iterator[Number]:

@@ -1,4 +1,7 @@
-"""Say a result in sentences a reader understands without any code table; plain ASCII except for what was received."""
+"""Say a result in sentences a reader understands without any code table; plain ASCII except for what was received.
+
+Whatever has a grade is told with the digit that was graded: "EDV 150 mL, above normal range" would contradict itself.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,18 @@ def headline(study: StudyAnalysis) -> str:
         return f"LV ejection fraction not assessed: {_because(study.result)}."
     result = study.result
     return (
-        f"LV ejection fraction {result.ef_percent:.1f} %{_interval(result.ef_interval)}{_volumes(result)}; "
+        f"LV ejection fraction {result.ef_percent:.1f} %{_interval(result.ef_interval)}"
+        f"{_volumes(result)}{_volume_method(result)}; "
         f"{METHOD_NAMES[result.method]}, {_views(result)}; "
         f"{_count(result.beat_count, 'beat')} in {_count(len(result.sop_instance_uids), 'clip')}."
     )
+
+
+def _volume_method(result: StudyMeasurement) -> str:
+    """Say how volumes were measured where the EF is not theirs."""
+    if result.edv_ml is None or result.esv_ml is None or result.volume_method is result.method:
+        return ""
+    return f" ({METHOD_NAMES[result.volume_method]})"
 
 
 def _interval(interval: Interval | None) -> str:
@@ -63,12 +74,12 @@ def _flow(result: StudyMeasurement) -> Iterator[str]:
     if result.stroke_volume_ml is not None:
         output = result.cardiac_output_l_min
         rate = "" if output is None else f", cardiac output {output:.1f} L/min at {result.heart_rate_bpm:.0f}/min"
-        yield f"Stroke volume {result.stroke_volume_ml:.0f} mL{rate}."
+        yield f"Stroke volume {result.stroke_volume_ml:.1f} mL{rate}."
 
 
 def _atrium(result: StudyMeasurement) -> Iterator[str]:
     if result.la_volume_ml is not None and result.la_method is not None:
-        yield f"LA volume {result.la_volume_ml:.0f} mL at end-systole ({METHOD_NAMES[result.la_method]})."
+        yield f"LA volume {result.la_volume_ml:.1f} mL at end-systole ({METHOD_NAMES[result.la_method]})."
 
 
 def _indices(result: StudyMeasurement) -> Iterator[str]:
@@ -80,7 +91,7 @@ def _indices(result: StudyMeasurement) -> Iterator[str]:
         ("stroke volume", result.stroke_index_ml_m2),
         ("LA", result.la_index_ml_m2),
     )
-    indices = ", ".join(f"{name} {value:.0f}" for name, value in told if value is not None)
+    indices = ", ".join(f"{name} {value:.1f}" for name, value in told if value is not None)
     if indices:
         yield f"Per body surface ({result.body.surface_m2:.2f} m2 by {result.body.formula}): {indices} mL/m2."
 
@@ -89,7 +100,7 @@ def _other_methods(result: StudyMeasurement) -> Iterator[str]:
     if result.ef_area_length_percent is not None:
         volumes = ""
         if result.edv_area_length_ml is not None and result.esv_area_length_ml is not None:
-            volumes = f", EDV {result.edv_area_length_ml:.0f} mL, ESV {result.esv_area_length_ml:.0f} mL"
+            volumes = f", EDV {result.edv_area_length_ml:.1f} mL, ESV {result.esv_area_length_ml:.1f} mL"
         yield f"By area-length: ejection fraction {result.ef_area_length_percent:.1f} %{volumes}."
     if result.regressed_ef_percent is not None and result.method is not VolumeMethod.REGRESSION:
         yield f"By regression, without outlines: ejection fraction {result.regressed_ef_percent:.1f} %."
@@ -165,7 +176,7 @@ def _volumes(measured: StudyMeasurement | ClipMeasurement) -> str:
         if isinstance(measured, StudyMeasurement) and measured.aggregation == "usal":  # it knows calibrated clips only
             return ", volumes not reported because they are outside usal_echo's limits"
         return ", volumes not reported because the image is not calibrated"
-    return f", EDV {measured.edv_ml:.0f} mL, ESV {measured.esv_ml:.0f} mL"
+    return f", EDV {measured.edv_ml:.1f} mL, ESV {measured.esv_ml:.1f} mL"
 
 
 def _remarks(analysis: ClipAnalysis) -> str:

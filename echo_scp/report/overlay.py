@@ -66,14 +66,14 @@ def draw_summary(analysis: ClipAnalysis, *, research_use: bool = True) -> Pictur
 
 
 def _draw_header(picture: Picture, view: View, measurement: ClipMeasurement) -> None:
-    x = write(picture, f"EF {measurement.ef_percent:.0f} %", (MARGIN, 62), 1.3, TEXT) + 28
+    x = write(picture, f"EF {measurement.ef_percent:.1f} %", (MARGIN, 62), 1.3, TEXT) + 28
     write(picture, f"{view}  |  {METHOD_NAMES[measurement.method]}", (x, 42), 0.55, TEXT)
     beats = "1 beat" if len(measurement.beats) == 1 else f"mean of {len(measurement.beats)} beats"
     write(picture, f"{beats}  |  heart rate {measurement.heart_rate_bpm:.0f}/min", (x, 68), 0.55, MUTED)
     if measurement.edv_ml is None or measurement.esv_ml is None:
         _write_right(picture, "Uncalibrated: no volumes", 62, 0.8, WARNING)
     else:
-        _write_right(picture, f"EDV {measurement.edv_ml:.0f} mL   ESV {measurement.esv_ml:.0f} mL", 62, 1.0, TEXT)
+        _write_right(picture, f"EDV {measurement.edv_ml:.1f} mL   ESV {measurement.esv_ml:.1f} mL", 62, 1.0, TEXT)
 
 
 def _write_right(picture: Picture, text: str, baseline: int, scale: float, colour: Colour) -> None:
@@ -91,7 +91,7 @@ def _draw_frame(picture: Picture, panel: Panel, clip: Clip, ventricle: Ventricle
 
 
 def _caption(ventricle: Ventricle) -> str:
-    volume = "" if ventricle.disks_ml is None else f"  |  {ventricle.disks_ml:.0f} mL"
+    volume = "" if ventricle.disks_ml is None else f"  |  {ventricle.disks_ml:.1f} mL"
     return f"frame {ventricle.frame_index + 1}{volume}"
 
 

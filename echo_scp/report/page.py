@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from fpdf import FPDF
-from fpdf.enums import Align, XPos, YPos
+from fpdf.enums import Align, MethodReturnValue, XPos, YPos
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
@@ -32,17 +33,29 @@ from echo_scp.report.source import (
     complete,
     engine_parameters,
     ordered_clips,
+    readable_name,
     time_beside,
     value_of,
 )
 from echo_scp.report.uids import result_uid
 
 WIDTH_MM, FOOT_MM = 182.0, 282.0
-PICTURES_AT_MOST = 2
+LAST_LINE_MM = 6.0  # above the foot: how many sentences were left out
+LEADING = 0.46  # millimetres per point
+PICTURES_AT_MOST, GAP_MM = 2, 3.0
+PICTURE_MM = (WIDTH_MM - GAP_MM * (PICTURES_AT_MOST - 1)) / PICTURES_AT_MOST
 GREY, RED, BLACK = (95, 100, 110), (176, 32, 32), (20, 22, 26)
 _PATIENT = (("ID", "PatientID"), ("born", "PatientBirthDate"), ("sex", "PatientSex"))
 _STUDY = (("Study of", "StudyDate"), ("", "StudyDescription"), ("accession", "AccessionNumber"))
 TITLE = "Left ventricle: volumes and ejection fraction"
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A picture as it is put on the page, one of two side by side."""
+
+    jpeg: bytes
+    height_mm: float
 
 
 def build_page(study: StudyAnalysis, pictures: Sequence[bytes], config: ReportConfig, now: datetime) -> Dataset:
@@ -92,11 +105,13 @@ def _write(page: Page, study: StudyAnalysis, pictures: Sequence[bytes], config: 
         _line(pdf, shown(line), 10, BLACK)
     pdf.ln(2)
     _line(pdf, shown(headline(study)), 12, BLACK)
-    for sentence in (*assessment_sentences(study), *result_sentences(study)):
-        _line(pdf, shown(sentence), 8.5, BLACK)
+    prepared = [_prepare(picture) for picture in pictures[:PICTURES_AT_MOST]]
+    bottom = FOOT_MM - LAST_LINE_MM
+    told = [shown(sentence) for sentence in (*assessment_sentences(study), *result_sentences(study))]
+    _fill(pdf, told, 8.5, "sentence", bottom - 2 * LAST_LINE_MM - _height(prepared))
     pdf.ln(1)
-    _place(pdf, pictures[:PICTURES_AT_MOST])
-    _fill(pdf, [shown(sentence) for sentence in clip_sentences(study)])
+    _place(pdf, prepared)
+    _fill(pdf, [shown(sentence) for sentence in clip_sentences(study)], 7.5, "instance", bottom)
     pdf.set_xy(MARGIN_MM, FOOT_MM)
     engines = "; ".join(f"{name} {identity[:26]}" for name, identity in engine_parameters(study).items())
     made = f"{MANUFACTURER}, {time_beside(header, now):%Y-%m-%d %H:%M}"
@@ -106,15 +121,12 @@ def _write(page: Page, study: StudyAnalysis, pictures: Sequence[bytes], config: 
 def _line(pdf: FPDF, text: str, size: float, colour: tuple[int, int, int]) -> None:
     pdf.set_font(MAIN_FONT, size=size)
     pdf.set_text_color(*colour)
-    pdf.multi_cell(WIDTH_MM, size * 0.46, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.multi_cell(WIDTH_MM, size * LEADING, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _patient_lines(header: Dataset) -> Iterator[str]:
-    """Yield who and which study; every group of components of a name (PS3.5 6.2.1)."""
-    name = ", ".join(
-        group.replace("^", " ").strip() for group in value_of(header, "PatientName").split("=") if group.strip("^ ")
-    )
-    yield "; ".join([name or "Name unknown", *_named(header, _PATIENT)])
+    """Yield who and which study."""
+    yield "; ".join([readable_name(value_of(header, "PatientName")) or "Name unknown", *_named(header, _PATIENT)])
     yield "; ".join(_named(header, _STUDY))
 
 
@@ -127,35 +139,39 @@ def _named(header: Dataset, told: Sequence[tuple[str, str]]) -> Iterator[str]:
             yield f"{word} {value}".strip()
 
 
-def _place(pdf: FPDF, pictures: Sequence[bytes]) -> None:
+def _place(pdf: FPDF, pictures: Sequence[_Picture]) -> None:
     """Put pictures side by side."""
     if not pictures:
         return
-    gap_mm, top = 3.0, pdf.get_y()
-    width = (WIDTH_MM - gap_mm * (PICTURES_AT_MOST - 1)) / PICTURES_AT_MOST
-    height = 0.0
+    top = pdf.get_y()
     for place, picture in enumerate(pictures):
-        jpeg, shape = _jpeg(picture)
-        height = max(height, width * shape[0] / shape[1])
-        pdf.image(BytesIO(jpeg), x=MARGIN_MM + place * (width + gap_mm), y=top, w=width)
-    pdf.set_y(top + height + 3)
+        pdf.image(BytesIO(picture.jpeg), x=MARGIN_MM + place * (PICTURE_MM + GAP_MM), y=top, w=PICTURE_MM)
+    pdf.set_y(top + _height(pictures))
 
 
-def _jpeg(png: bytes) -> tuple[bytes, tuple[int, ...]]:
+def _height(pictures: Sequence[_Picture]) -> float:
+    """Return the millimetres that pictures take, with the gap below them."""
+    return max((picture.height_mm + GAP_MM for picture in pictures), default=0.0)
+
+
+def _prepare(png: bytes) -> _Picture:
     picture: Any = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     ok, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not ok:
         raise ValueError("OpenCV could not encode a JPEG")
-    return jpeg.tobytes(), picture.shape
+    return _Picture(jpeg.tobytes(), PICTURE_MM * picture.shape[0] / picture.shape[1])
 
 
-def _fill(pdf: FPDF, sentences: Sequence[str]) -> None:
-    """Set as many sentences as the page holds, and say how many are left out."""
+def _fill(pdf: FPDF, sentences: Sequence[str], size: float, noun: str, bottom: float) -> None:
+    """Set as many sentences as fit above `bottom`, and say how many are left out."""
     for count, sentence in enumerate(sentences):
-        if pdf.get_y() > FOOT_MM - 12:
-            _line(pdf, f"{len(sentences) - count} more instances: see the Structured Report.", 7.5, GREY)
+        pdf.set_font(MAIN_FONT, size=size)
+        height = pdf.multi_cell(WIDTH_MM, size * LEADING, sentence, dry_run=True, output=MethodReturnValue.HEIGHT)
+        if pdf.get_y() + cast(float, height) > bottom:
+            left = len(sentences) - count
+            _line(pdf, f"{left} more {noun}{'' if left == 1 else 's'}: see the Structured Report.", 7.5, GREY)
             return
-        _line(pdf, sentence[:400], 7.5, BLACK)
+        _line(pdf, sentence, size, BLACK)
 
 
 def _reference(instance: Instance) -> Dataset:

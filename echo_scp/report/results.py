@@ -111,6 +111,7 @@ def _clip(clip: ClipAnalysis) -> JsonObject:
     view = clip.view
     return {
         "sop_instance_uid": clip.instance.sop_instance_uid,
+        "series_number": _text(clip, "SeriesNumber"),
         "instance_number": _text(clip, "InstanceNumber"),
         "description": _text(clip, "SeriesDescription") or _text(clip, "Modality"),
         "view": view and view.view,

@@ -52,6 +52,7 @@ class _Quantity:
     unit: Code
     indexed: bool = False
     cycle_point: Code | None = None
+    digits: int = 1
 
 
 _LV, _FLOW = codes.LEFT_VENTRICLE, codes.HEMODYNAMIC_MEASUREMENTS
@@ -60,8 +61,8 @@ _ML, _ML_M2 = codes.MILLILITRE, codes.MILLILITRE_PER_SQUARE_METRE
 _L_MIN, _L_MIN_M2 = codes.LITRE_PER_MINUTE, codes.LITRE_PER_MINUTE_PER_SQUARE_METRE
 _STROKE_VOLUME = _Quantity("LV SV", _LV, _FLOW, codes.STROKE_VOLUME, _ML)
 _STROKE_INDEX = _Quantity("LV SI", _LV, _FLOW, codes.STROKE_VOLUME, _ML_M2, indexed=True)
-_CARDIAC_OUTPUT = _Quantity("LV CO", _LV, _FLOW, codes.VOLUME_FLOW_RATE, _L_MIN)
-_CARDIAC_INDEX = _Quantity("LV CI", _LV, _FLOW, codes.VOLUME_FLOW_RATE, _L_MIN_M2, indexed=True)
+_CARDIAC_OUTPUT = _Quantity("LV CO", _LV, _FLOW, codes.VOLUME_FLOW_RATE, _L_MIN, digits=2)
+_CARDIAC_INDEX = _Quantity("LV CI", _LV, _FLOW, codes.VOLUME_FLOW_RATE, _L_MIN_M2, indexed=True, digits=2)
 _ATRIAL_VOLUME = _Quantity("LA Vol", _LA, _SIZE, codes.VOLUME, _ML, cycle_point=_ES)
 _ATRIAL_INDEX = _Quantity("LA Vol Index", _LA, _SIZE, codes.VOLUME, _ML_M2, indexed=True, cycle_point=_ES)
 
@@ -201,7 +202,8 @@ def _described(quantity: _Quantity, value: float | None, method: VolumeMethod, v
         modifiers.append((codes.CARDIAC_CYCLE_POINT, quantity.cycle_point))
     if quantity.indexed:
         modifiers.append((codes.MEASUREMENT_DIVISOR, codes.BODY_SURFACE))
-    yield Number(codes.own_measurement(label), label, round(value, 2), quantity.unit, modifiers=tuple(modifiers))
+    told = round(value, quantity.digits)
+    yield Number(codes.own_measurement(label), label, told, quantity.unit, modifiers=tuple(modifiers))
 
 
 def _where(method: VolumeMethod, view: View | None) -> str:

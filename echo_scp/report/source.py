@@ -75,6 +75,12 @@ def value_of(header: Dataset, keyword: str) -> str:
     return "" if element is None or element.value is None else str(element.value)
 
 
+def readable_name(name: str) -> str:
+    """Return every group of components of a person name as a reader writes it (PS3.5 6.2.1)."""
+    groups = (" ".join(group.replace("^", " ").split()) for group in name.split("="))
+    return ", ".join(group for group in groups if group)
+
+
 def ordered_clips(study: StudyAnalysis) -> tuple[ClipAnalysis, ...]:
     """Return the clips as a reader counts them, whatever the order in which they arrived; lost ones last."""
     return tuple(sorted(study.clips, key=_reading_order))

@@ -10,6 +10,8 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from echo_scp.report.source import readable_name
+
 _KEYWORDS = ("PatientName", "PatientID", "PatientSex", "PatientBirthDate", "StudyDate", "AccessionNumber")
 _MOST = 5000  # headers that are remembered
 
@@ -57,9 +59,7 @@ def _read(path: Path) -> Identity | None:
     except (OSError, InvalidDicomError, ValueError, NotImplementedError, LookupError):
         return None
     name, patient_id, sex, birth_date, study_date, accession_number = values
-    return Identity(
-        name.replace("^", " ").strip(), patient_id, sex, _date(birth_date), _date(study_date), accession_number
-    )
+    return Identity(readable_name(name), patient_id, sex, _date(birth_date), _date(study_date), accession_number)
 
 
 def _text(header: Dataset, keyword: str) -> str:

@@ -15,6 +15,7 @@ _METHODS = {
     "regression": "regression by a network",
 }
 _AREA_LENGTH = "area-length"
+_REGRESSION = "regression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +41,36 @@ class _Quantity:
     interval_key: str = ""
 
 
+_EF = (_Quantity("ef_percent", "Ejection fraction", "%", 1, interval_key="ef_interval_percent"),)
 _OF_STUDY = (
-    _Quantity("ef_percent", "Ejection fraction", "%", 1, interval_key="ef_interval_percent"),
     _Quantity("ef_sd_percent", "SD of the EF between beats", "points", 1, ""),
-    _Quantity("edv_ml", "End-diastolic volume", "mL", interval_key="edv_interval_ml"),
-    _Quantity("esv_ml", "End-systolic volume", "mL", interval_key="esv_interval_ml"),
-    _Quantity("stroke_volume_ml", "Stroke volume", "mL"),
+    _Quantity("edv_ml", "End-diastolic volume", "mL", 1),
+    _Quantity("esv_ml", "End-systolic volume", "mL", 1),
+    _Quantity("stroke_volume_ml", "Stroke volume", "mL", 1),
     _Quantity("ef_area_length_percent", "Ejection fraction", "%", 1, _AREA_LENGTH),
-    _Quantity("edv_area_length_ml", "End-diastolic volume", "mL", 0, _AREA_LENGTH),
-    _Quantity("esv_area_length_ml", "End-systolic volume", "mL", 0, _AREA_LENGTH),
-    _Quantity("ef_regression_percent", "Ejection fraction", "%", 1, _METHODS["regression"]),
+    _Quantity("edv_area_length_ml", "End-diastolic volume", "mL", 1, _AREA_LENGTH),
+    _Quantity("esv_area_length_ml", "End-systolic volume", "mL", 1, _AREA_LENGTH),
+    _Quantity("ef_regression_percent", "Ejection fraction", "%", 1, _METHODS[_REGRESSION]),
     _Quantity("length_mm", "LV length at end-diastole", "mm", 0, ""),
     _Quantity("area_mm2", "LV area at end-diastole", "mm²", 0, ""),
     _Quantity("heart_rate_bpm", "Heart rate", "/min", 0, ""),
     _Quantity("cardiac_output_l_min", "Cardiac output", "L/min", 1),
-    _Quantity("edv_index_ml_m2", "End-diastolic volume index", "mL/m²"),
-    _Quantity("esv_index_ml_m2", "End-systolic volume index", "mL/m²"),
-    _Quantity("stroke_index_ml_m2", "Stroke volume index", "mL/m²"),
+    _Quantity("edv_index_ml_m2", "End-diastolic volume index", "mL/m²", 1),
+    _Quantity("esv_index_ml_m2", "End-systolic volume index", "mL/m²", 1),
+    _Quantity("stroke_index_ml_m2", "Stroke volume index", "mL/m²", 1),
     _Quantity("cardiac_index_l_min_m2", "Cardiac index", "L/min/m²", 1),
 )
 _LEFT_ATRIUM = (
-    _Quantity("la_volume_ml", "Left atrial volume", "mL"),
-    _Quantity("la_index_ml_m2", "Left atrial volume index", "mL/m²"),
+    _Quantity("la_volume_ml", "Left atrial volume", "mL", 1),
+    _Quantity("la_index_ml_m2", "Left atrial volume index", "mL/m²", 1),
 )
 _OF_CLIP = (
-    _Quantity("ef_percent", "Ejection fraction", "%", 1, interval_key="ef_interval_percent"),
+    *_EF,
     _Quantity("ef_sd_percent", "SD of the EF between beats", "points", 1, ""),
-    _Quantity("edv_ml", "End-diastolic volume", "mL"),
-    _Quantity("esv_ml", "End-systolic volume", "mL"),
+    _Quantity("edv_ml", "End-diastolic volume", "mL", 1),
+    _Quantity("esv_ml", "End-systolic volume", "mL", 1),
     _Quantity("ef_area_length_percent", "Ejection fraction", "%", 1, _AREA_LENGTH),
-    _Quantity("la_volume_ml", "Left atrial volume", "mL", 0, _AREA_LENGTH),
+    _Quantity("la_volume_ml", "Left atrial volume", "mL", 1, _AREA_LENGTH),
     _Quantity("heart_rate_bpm", "Heart rate", "/min", 0, ""),
     _Quantity("segmentation_sd_percent", "SD of the EF over varied outlines", "points", 1, ""),
 )
@@ -77,9 +78,12 @@ _OF_CLIP = (
 
 def study_rows(result: Values) -> tuple[Row, ...]:
     """Return the numbers of `result`; none when the study was not assessed."""
-    method = method_text(result.get("method", ""))
+    code = result.get("method", "")
+    rows = _rows(result, _EF, method_text(code))
+    if code == _REGRESSION:  # a network's EF; the volumes beside it are those of the outlines
+        code, result = "disks_single_plane", {**result, "ef_regression_percent": None}
     atrium = method_text(result.get("la_method") or _AREA_LENGTH)
-    return (*_rows(result, _OF_STUDY, method), *_rows(result, _LEFT_ATRIUM, atrium))
+    return (*rows, *_rows(result, _OF_STUDY, method_text(code)), *_rows(result, _LEFT_ATRIUM, atrium))
 
 
 def clip_rows(measurement: Values) -> tuple[Row, ...]:

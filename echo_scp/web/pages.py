@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,12 +38,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PageParts:
-    """What the pages are made of; `retry` has a result sent again, `reanalyse` a study (by UID) analysed again."""
+    """What the pages are made of; `retry` has a result sent again, `reanalyse` a study (by UID) analysed again.
+
+    `results_folder` names the folder of a study's (UID) revision.
+    """
 
     config: Config
     database: Database
     retry: Retry
     reanalyse: Callable[[str], bool]
+    results_folder: Callable[[str, int], Path]
 
 
 class Pages:
@@ -97,13 +102,17 @@ class Pages:
         now = datetime.now(UTC)
         with self._parts.database.transaction() as transaction:
             listing = list_studies(transaction, wanted, self._identities_for(visitor), now)
+        if not listing.rows and wanted.page > 1:  # an address from a time of more studies
+            query = wanted.query(1)
+            return RedirectResponse(f"/studies?{query}" if query else "/studies", 303)
         choices = {"state": STATES, "result": RESULTS, "delivery": DELIVERIES, "period": tuple(PERIODS)}
         return self._page("studies.html", visitor, listing=listing, wanted=wanted, choices=choices)
 
     def _study(self, request: Request, visitor: Visitor) -> Response:
         uid, revision = request.path_params["uid"], _revision(request)
         with self._parts.database.transaction() as transaction:
-            study = read_study(transaction, _plain(uid), revision, self._identities_for(visitor))
+            identities = self._identities_for(visitor)
+            study = read_study(transaction, _plain(uid), revision, identities, self._parts.results_folder)
         if study is None:
             raise HTTPException(404, "There is no study of this UID.")
         if revision is not None and study.revision is None:
@@ -177,7 +186,7 @@ class Pages:
         name = form.get("name", "")[:64]
         wait_s = self._guard.attempts.wait_s(address, name)
         if wait_s > 0:
-            return self._login_page(f"Too many failed attempts. Try again in {wait_s / 60:.0f} min.", 429, wait_s)
+            return self._login_page(f"Too many failed attempts. Try again in {minutes_text(wait_s)}.", 429, wait_s)
         try:
             user = self._guard.users.log_in(name, form.get("password", ""))
         except ConfigurationError as error:
@@ -201,7 +210,7 @@ class Pages:
         return response
 
     def _login_page(self, problem: str, status: int, wait_s: float = 0) -> Response:
-        headers = {"Retry-After": f"{wait_s:.0f}"} if wait_s else {}
+        headers = {"Retry-After": f"{ceil(wait_s)}"} if wait_s else {}
         return self._page("login.html", None, status, headers, problem=problem)
 
     def _refused(self, request: Request, error: Exception) -> Response:
@@ -262,6 +271,12 @@ def _to_login(request: Request, error: Exception) -> Response:
 def _revision(request: Request) -> int | None:
     text = request.query_params.get("revision", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
+def minutes_text(wait_s: float) -> str:
+    """Return a time after which it is over."""
+    minutes = max(1, ceil(wait_s / 60))
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from echo_scp.web.measurements import Row, Values, clip_rows, estimate_rows, met
 from echo_scp.web.report_text import ContentItem, read_report
 
 _REACHED = {"delivered", "committed"}
+_REPORTS = ("SR", "SR_COMPREHENSIVE", "SR_ECHO", "SR_SIMPLIFIED")  # the one that says most first
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,12 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class ClipView:
-    """One instance: what it shows, and why it was or was not used (`use` in words, `used` for the headline)."""
+    """One instance: what it shows, and why it was or was not used (`use` in words, `used` for the headline).
 
-    number: str
+    `label` is how a reader finds it in a viewer.
+    """
+
+    label: str
     sop_instance_uid: str
     description: str
     view: str
@@ -115,9 +119,16 @@ class StudyView:
 
 
 def read_study(
-    transaction: Transaction, uid: str, revision: int | None, identities: Identities | None
+    transaction: Transaction,
+    uid: str,
+    revision: int | None,
+    identities: Identities | None,
+    results_folder: Callable[[str, int], Path],
 ) -> StudyView | None:
-    """Return what is known of a study, None of an unknown one; `revision` None is the newest."""
+    """Return what is known of a study, None of an unknown one; `revision` None is the newest.
+
+    `results_folder` names the folder of a study's revision.
+    """
     row = transaction.row("page_study", study_instance_uid=uid)
     if row is None:
         return None
@@ -126,8 +137,9 @@ def read_study(
     paths = {str(sop): Path(str(path)) for sop, path in transaction.rows("page_instances", study_instance_uid=uid)}
     objects = [] if shown is None else transaction.rows("page_objects", run_id=shown.run_id)
     deliveries = [] if shown is None else transaction.rows("page_deliveries", run_id=shown.run_id)
-    report = next((Path(str(path)) for _, kind, path in objects if kind == "SR"), None)
-    results = None if report is None else _read_results(report.parent / RESULTS_NAME)
+    reports = {str(kind): Path(str(path)) for _, kind, path in objects}
+    report = next((reports[kind] for kind in _REPORTS if kind in reports), None)
+    results = None if shown is None else _read_results(results_folder(uid, shown.number) / RESULTS_NAME)
     state, first, last, senders = row
     return StudyView(
         study_instance_uid=uid,
@@ -139,7 +151,7 @@ def read_study(
         revisions=revisions,
         revision=shown,
         headline=None if results is None else headline_of(results),
-        clips=() if results is None else clips_of(results),
+        clips=() if results is None else clips_of(results, outlined=any(kind == "SEG" for _, kind, _ in objects)),
         report=None if report is None else read_report(report),
         deliveries=tuple(map(_delivery, deliveries)),
         engines=() if results is None else _engines(results),
@@ -187,12 +199,13 @@ def headline_of(results: Values) -> Headline:
     if not result["assessed"]:
         return Headline("", "", result["reason"], result["detail"], (), (), (), flags)
     beats, clips = result["beat_count"], len(result["sop_instance_uids"])
+    view = "A4C and A2C" if "biplane" in result["method"] else result["view"]
     summary = (
-        f"{result['view']}, {method_text(result['method'])}, {beats} beat{'' if beats == 1 else 's'}"
+        f"{view}, {method_text(result['method'])}, {beats} beat{'' if beats == 1 else 's'}"
         f" in {clips} clip{'' if clips == 1 else 's'}"
     )
     return Headline(
-        ef=f"{result['ef_percent']:.0f}",
+        ef=f"{result['ef_percent']:.1f}",
         summary=summary,
         reason="",
         detail=result.get("choice") or "",
@@ -203,19 +216,20 @@ def headline_of(results: Values) -> Headline:
     )
 
 
-def clips_of(results: Values) -> tuple[ClipView, ...]:
-    """Return every instance of a results.json."""
+def clips_of(results: Values, *, outlined: bool = True) -> tuple[ClipView, ...]:
+    """Return every instance of a results.json; `outlined` tells whether measured clips have a Segmentation."""
     used = results["result"].get("sop_instance_uids", ())
     return tuple(
-        _clip(clip, number, clip["sop_instance_uid"] in used) for number, clip in enumerate(results["instances"], 1)
+        _clip(clip, place, used=clip["sop_instance_uid"] in used, outlined=outlined)
+        for place, clip in enumerate(results["instances"], 1)
     )
 
 
-def _clip(clip: Values, number: int, used: bool) -> ClipView:
+def _clip(clip: Values, place: int, *, used: bool, outlined: bool) -> ClipView:
     measured, refusal = clip["measurement"], clip["not_assessed"]
     beats = () if measured is None else tuple(map(_beat, enumerate(measured["beats"], start=1)))
     return ClipView(
-        number=clip["instance_number"] or str(number),
+        label=_label(clip, place),
         sop_instance_uid=clip["sop_instance_uid"],
         description=clip["description"],
         view=clip["view"] or "",
@@ -230,9 +244,17 @@ def _clip(clip: Values, number: int, used: bool) -> ClipView:
         estimates=estimate_rows(clip.get("estimates", [])),
         beats=beats,
         curve=None if measured is None else _curve(measured, beats),
-        outlined=measured is not None,
+        outlined=outlined and measured is not None,
         playable=clip["view"] is not None,
     )
+
+
+def _label(clip: Values, place: int) -> str:
+    """Return such as 'series 2, instance 1'; the place in the list of one without a number."""
+    series, number = clip.get("series_number"), clip["instance_number"]
+    if not number:
+        return f"instance without number, {place} in this list"
+    return f"series {series}, instance {number}" if series else f"instance {number}"
 
 
 def _beat(numbered: tuple[int, Values]) -> Beat:

@@ -79,7 +79,7 @@ def test_the_demo_shows_ef_and_brings_back_valid_objects(tmp_path):
     assert printed.count("came back:") == len(returned)
     listing, _, study = pages
     assert "2 studies" in listing
-    assert f"EF {synthetic['ef_percent']:.0f} %" in study
+    assert f"EF {synthetic['ef_percent']:.1f} %" in study
 
 
 def test_analyse_measures_a_folder_and_gives_reasons_for_the_rest(command, tmp_path):

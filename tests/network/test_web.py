@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,17 @@ from echo_scp.config import Config, WebConfig
 from echo_scp.database.connection import Database
 from echo_scp.errors import ConfigurationError
 from echo_scp.web.app import WebApp, WebThread
-from echo_scp.web.pages import PageParts
+from echo_scp.web.pages import PageParts, minutes_text
+from echo_scp.web.users import set_user
 
 
 @contextmanager
 def serving(database: Database, **changes: object) -> Iterator[int]:
     """Serve monitor and page of a node without anything behind them; yield the port."""
     web = WebConfig(port=0, **changes)
-    page = PageParts(Config(web=web), database, lambda uid, sop, destination: False, lambda uid: False)
+    page = PageParts(
+        Config(web=web), database, lambda uid, sop, destination: False, lambda uid: False, lambda uid, revision: Path()
+    )
     thread = WebThread(WebApp(lambda: None, {"database": database.ping}, page), web)
     thread.start()
     try:
@@ -55,7 +59,7 @@ def certificate(tmp_path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def get(address: str, context: ssl.SSLContext | None = None):
+def get(address: str | urllib.request.Request, context: ssl.SSLContext | None = None):
     """Return status, headers and text, also of a refusal."""
     try:
         with urllib.request.urlopen(address, timeout=20, context=context) as answer:
@@ -78,6 +82,52 @@ def test_a_database_that_is_away_is_said_and_not_waited_for(away):
     assert status == 503
     assert headers["Retry-After"] == "10"
     assert "The database does not answer." in text
+
+
+class Empty:
+    """The database of a node to which nothing was sent."""
+
+    def ping(self) -> bool:
+        return True
+
+    @contextmanager
+    def transaction(self) -> Iterator[Empty]:
+        yield self
+
+    def rows(self, query: str, **values: object) -> list[object]:
+        return []
+
+
+def test_an_address_beyond_the_end_of_the_list_leads_to_its_first_page():
+    """A page that is kept open, or as a bookmark, while studies go: the list is not said to be empty."""
+    with serving(Empty()) as port:
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/studies?state=reported&page=9")
+        answer = connection.getresponse()
+
+        assert (answer.status, answer.headers["Location"]) == (303, "/studies?state=reported")
+        assert get(f"http://127.0.0.1:{port}/studies?page=9")[0] == 200
+        connection.close()
+
+
+def test_who_has_to_wait_is_told_how_long(tmp_path):
+    """On the page and to programs."""
+    set_user(tmp_path / "users", "reader", "a long password")
+    with serving(Empty(), auth=tmp_path / "users") as port:
+        origin = f"http://127.0.0.1:{port}"
+        request = urllib.request.Request(f"{origin}/login", b"name=reader&password=x", {"Origin": origin})
+        for _ in range(6):
+            status, headers, text = get(request)
+
+    assert status == 429
+    assert 290 < int(headers["Retry-After"]) <= 300
+    assert "Try again in 5 minutes." in text
+
+
+@pytest.mark.parametrize(("wait_s", "told"), [(0.2, "1 minute"), (29, "1 minute"), (61, "2 minutes")])
+def test_a_wait_is_over_when_it_is_said_to_be(wait_s, told):
+    """Never earlier than told."""
+    assert minutes_text(wait_s) == told
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/studies", "/static/page.css", "/absent", "/static/../app.py", "/login"])

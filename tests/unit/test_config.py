@@ -50,6 +50,8 @@ def test_the_environment_overrides_the_file(tmp_path):
         ("[receive]\nport = 70000\n", "receive.port"),
         ('[receive]\nae_title = "THIS IS TOO LONG AN AE"\n', "AE title"),
         ('[report]\nuid_root = "1.02.3"\n', "UID root"),
+        ("[report]\ninstitution_name = 'North\\South'\n", "report.institution_name: Value error, must be at most 64"),
+        (f'[report]\ninstitution_name = "{65 * "x"}"\n', "report.institution_name: Value error, must be at most 64"),
         ('[log]\nlevel = "loud"\n', "'debug', 'info', 'warning' or 'error'"),
         (
             '[[destinations]]\nname="a"\nae_title="P"\n',

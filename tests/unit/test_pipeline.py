@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 
+from echo_scp import pipeline
 from echo_scp.config import Config
 from echo_scp.decode import decode_clip, read_instance
 from echo_scp.errors import EngineError, GpuError, GpuFault, StorageError
 from echo_scp.inference.catalogue import Engines
 from echo_scp.kept import KeptResults
+from echo_scp.measure import measure_study
 from echo_scp.model import Flag, Instance, NotAssessed, Reason, StudyMeasurement, View, ViewEstimate
 from echo_scp.phantom import instance as phantom_instance
 from echo_scp.phantom.heart import Heart
@@ -110,6 +112,25 @@ def test_each_instance_has_a_measurement_or_a_reason(instances):
     assert [file.kind for file in analysed.files] == [*of_the_study, *of_a_clip, *of_a_clip]
     assert {file.name for file in analysed.files} == set(files)
     assert analysed.analysis.assessment is not None
+
+
+def test_the_page_shows_the_clips_that_the_result_rests_on(instances, monkeypatch):
+    """The best pair may be the last of many."""
+    shown = []
+    uids = [instance.sop_instance_uid for instance in instances[:2]]
+
+    def second_only(clips, *arguments):
+        return replace(measure_study(clips, *arguments), sop_instance_uids=(uids[1],))
+
+    def keep(study, segs, pictures, *arguments, **more):
+        shown.extend(pictures)
+        return ()
+
+    monkeypatch.setattr(pipeline, "measure_study", second_only)
+    monkeypatch.setattr(pipeline, "study_objects", keep)
+    _, files = analyse(instances)
+
+    assert shown == [files[f"{uid}.png"] for uid in reversed(uids)]
 
 
 def test_a_lost_file_is_told(instances):

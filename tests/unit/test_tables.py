@@ -23,11 +23,11 @@ def test_headline_tells_method_interval_and_what_follows():
     headline, derived, choice, flag, *grades = lines_of(make_biplane_study())
 
     assert headline == (
-        "[bold]EF 55 %[/] (95 % interval 41 to 69) (A4C and A2C, disks biplane, 4 beats); EDV 120 mL, ESV 54 mL"
+        "[bold]EF 55.0 %[/] (95 % interval 41 to 69) (A4C and A2C, disks biplane, 4 beats); EDV 120.0 mL, ESV 54.0 mL"
     )
     assert derived.strip() == (
-        "SV 66 mL, CO 5.0 L/min, LA 60 mL, EDV index 60 mL/m2, ESV index 27 mL/m2, LA index 30 mL/m2, "
-        "EF by area-length 54 %, EF by regression 42 %"
+        "SV 66.0 mL, CO 5.0 L/min, LA 60.0 mL, EDV index 60.0 mL/m2, ESV index 27.0 mL/m2, LA index 30.0 mL/m2, "
+        "EF by area-length 54.0 %, EF by regression 42.0 %"
     )
     assert choice.strip().startswith("Biplane from")
     assert "ef_disagrees" in flag

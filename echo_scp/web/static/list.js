@@ -1,12 +1,15 @@
 // Keeps the list fresh: the same page again every few seconds, its listing put in the place of the old one.
 const PERIOD_MS = 5000;
 const listing = document.getElementById("listing");
+const stale = document.getElementById("stale");
+let seen = new Date();
 
 async function refresh() {
   if (document.hidden) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.redirected) location.reload(); // logged out
-  if (!answer.ok) return;
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  seen = new Date();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("listing");
   if (!fresh || fresh.innerHTML === listing.innerHTML) return;
@@ -25,7 +28,13 @@ async function refresh() {
 }
 
 async function forever() {
-  try { await refresh(); } catch { /* the node restarts: the next try tells */ }
+  let problem = "";
+  try {
+    await refresh();
+  } catch { // the node restarts, or its database is away: the next try tells
+    problem = `The node does not answer. The list is of ${seen.toISOString().slice(11, 19)} UTC.`;
+  }
+  if (stale.textContent !== problem) stale.textContent = problem; // a screen reader tells of it once
   setTimeout(forever, PERIOD_MS);
 }
 

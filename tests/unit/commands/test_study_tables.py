@@ -43,7 +43,7 @@ def test_a_study_is_one_row_with_its_ef_sender_and_deliveries():
     """What a sender calls itself is text, not markup."""
     text = shown(study_table([make_study()]))
 
-    assert all(word in text for word in ("1.2.3", "reported", "VIVID[1]", "58", "2 delivered, 1 given_up"))
+    assert all(word in text for word in ("1.2.3", "reported", "VIVID[1]", "58.4", "2 delivered, 1 given_up"))
 
 
 def test_a_uid_is_whole_where_there_is_no_terminal(capsys):
@@ -87,7 +87,7 @@ def test_a_study_in_full_names_clips_engines_and_the_last_answer_of_a_destinatio
 
     text = shown(*file_lines(found), clip_rows(found.clips), delivery_rows(found.deliveries))
 
-    for word in ("58 % (A4C)", "view 2.0.0 abc", "ASE: normal", "120/50", "few_beats", "m_mode: one region"):
+    for word in ("58.4 % (A4C)", "view 2.0.0 abc", "ASE: normal", "120.0/50.0", "few_beats", "m_mode: one region"):
         assert word in text
     assert "0xA700 out of resources" in text
 

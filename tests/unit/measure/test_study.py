@@ -58,6 +58,15 @@ def test_two_planes_that_fit_are_biplane():
     )
 
 
+def test_clips_are_named_with_their_series():
+    """Some machines begin every clip's series with instance 1."""
+    four, two = make_analysis(1, View.A4C, (60.0,)), make_analysis(2, View.A2C, (60.0,))
+    for number, clip in enumerate((four, two), start=4):
+        clip.instance.header.SeriesNumber, clip.instance.header.InstanceNumber = number, 1
+
+    assert measure_study([four, two]).choice.startswith("Biplane from series 4, instance 1 (A4C")
+
+
 def test_best_pair_is_chosen():
     """Quality first, then lengths and rates that agree."""
     clips = [
@@ -206,9 +215,10 @@ def test_irregular_rhythm_asks_for_five_beats():
     """Four beats: the flag says how many there were; five are enough."""
     irregular = (Note(Flag.IRREGULAR_RHYTHM, "vary"),)
 
-    few, enough = (measure_study([make_analysis(efs=(55.0,) * count, notes=irregular)]) for count in (4, 5))
+    one, few, enough = (measure_study([make_analysis(efs=(55.0,) * count, notes=irregular)]) for count in (1, 4, 5))
 
     assert flags(few) == {Flag.IRREGULAR_RHYTHM, Flag.FEW_BEATS}
+    assert [result.notes[1].detail.split(";")[0] for result in (one, few)] == ["1 beat was there", "4 beats were there"]
     assert flags(enough) == {Flag.IRREGULAR_RHYTHM}
 
 
@@ -250,6 +260,7 @@ def test_rest_and_stress_never_share_a_number():
     assert result.sop_instance_uids == ("1.2.1",)
     assert result.ef_percent == pytest.approx(60.0)
     assert result.choice.endswith("Stress protocol: 2 measured clips of other stages stand by themselves.")
+    assert measure_study([peak, rest]).choice.endswith(": 1 measured clip of another stage stands by itself.")
     assert Flag.STRESS_STAGE not in flags(result)
 
 

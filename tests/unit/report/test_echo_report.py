@@ -30,6 +30,18 @@ def make_biplane_study() -> StudyAnalysis:
     return replace(study, result=replace(result, la_method=VolumeMethod.AREA_LENGTH_BIPLANE, heart_rate_bpm=60.0))
 
 
+CODES = ("90096001", "277381004", "82799009", "54993008")  # stroke volume and index, cardiac output and index (SCT)
+
+
+def values_of(item: Dataset, code: str) -> set[str]:
+    """Return the values of every number of this name in a report."""
+    below = set().union(*(values_of(child, code) for child in item.get("ContentSequence", ())))
+    names = item.get("ConceptNameCodeSequence")
+    if names and names[0].CodeValue == code and item.ValueType == "NUM":
+        below.add(str(item.MeasuredValueSequence[0].NumericValue))
+    return below
+
+
 def sections(report: Dataset, code: str) -> Iterator[Dataset]:
     """Yield the containers of a name, wherever they are."""
     for item in report.get("ContentSequence", ()):
@@ -144,6 +156,18 @@ def test_a_heart_rate_read_off_the_outlines_is_an_estimate(notes, told) -> None:
     clip = list(sections(make_report(make_study_analysis(analysis)), "125007"))[1]
 
     assert numbers(clip)["8867-4"][2].get("121401") == told
+
+
+def test_a_number_is_the_same_in_every_report() -> None:
+    """To the last digit, wherever a reader looks."""
+    study = make_biplane_study()
+    study = replace(study, result=replace(study.result, edv_ml=120.04, esv_ml=54.0, heart_rate_bpm=70.26))
+    reports = build_sr(study, [], ReportConfig(), NOW), make_report(study)
+
+    first, again = ({name: values_of(report, name) for name in CODES} for report in reports)
+
+    assert all(first.values())
+    assert first == again
 
 
 def test_every_group_is_of_two_dimensional_pictures() -> None:

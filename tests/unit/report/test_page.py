@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +16,18 @@ import pytest
 from fpdf.fonts import TTFFont
 
 from echo_scp.config import ReportConfig
-from echo_scp.model import StudyAnalysis
+from echo_scp.model import Flag, Note, StudyAnalysis
 from echo_scp.report import build_page
 from echo_scp.report.letters import blank_page
 from echo_scp.report.page import page_pdf
-from tests.unit.report.builders import NOW, make_clip_analysis, make_header, make_refused_analysis, make_study_analysis
+from tests.unit.report.builders import (
+    NOW,
+    make_biplane_study,
+    make_clip_analysis,
+    make_header,
+    make_refused_analysis,
+    make_study_analysis,
+)
 from tests.unit.report.validators import dciodvfy_errors
 
 NAMES = {
@@ -125,6 +134,48 @@ def test_a_long_study_stays_on_one_page() -> None:
     content = page_pdf(study, [make_picture()], ReportConfig(), NOW)
 
     assert content.count(b"/Type /Page\n") == 1
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    """One instance is no plural."""
+
+    def left_out(count: int) -> str:
+        refused = (make_refused_analysis(number) for number in range(2, count + 1))
+        content = page_pdf(make_study_analysis(make_clip_analysis(1), *refused), [make_picture()], ReportConfig(), NOW)
+        return "".join(re.findall(r"(\d+ more \w+):", text_of(content, tmp_path)))
+
+    fitting = 99 - int(left_out(99).split()[0])
+
+    assert [left_out(fitting + more) for more in (0, 1, 2)] == ["", "1 more instance", "2 more instances"]
+
+
+def test_nothing_runs_off_the_page(tmp_path: Path) -> None:
+    """However much there is to say of the result, pictures and foot have their place and no sentence is cut."""
+    flags = tuple(Note(flag, f"{flag} " + "as was seen in the outlines of this clip " * 3) for flag in Flag)
+    study = make_biplane_study(notes=flags, choice="Single plane from instance 1 (A4C, quality 0.81). " * 30)
+    study = replace(study, clips=(replace(study.clips[0], notes=flags[:6]), *study.clips[1:]))
+
+    content = page_pdf(study, [make_picture()] * 2, ReportConfig(), NOW)
+
+    lowest, height = lowest_and_height(content, tmp_path)
+    assert lowest < height - 14
+    text = " ".join(text_of(content, tmp_path).split())
+    assert "more sentences: see the Structured Report." in text
+    assert text.count("Not verified by a physician.") == 1
+    study = replace(study, result=replace(study.result, notes=(), choice=""))
+    text = " ".join(text_of(page_pdf(study, [make_picture()] * 2, ReportConfig(), NOW), tmp_path).split())
+    for flag in flags[:6]:
+        assert f"{flag.flag}: {flag.detail.strip()}" in text
+
+
+def lowest_and_height(content: bytes, folder: Path) -> tuple[float, float]:
+    """Return where the lowest word ends and how high the page is, in points."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("poppler is not installed: apt-get install poppler-utils")
+    (folder / "page.pdf").write_bytes(content)
+    boxes = subprocess.run(["pdftotext", "-bbox", folder / "page.pdf", "-"], capture_output=True, check=True).stdout
+    lowest = max(float(value) for value in re.findall(rb'yMax="([\d.]+)"', boxes))
+    return lowest, float(re.findall(rb'<page width="[\d.]+" height="([\d.]+)"', boxes)[0])
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:

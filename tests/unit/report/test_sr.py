@@ -14,8 +14,9 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
+from echo_scp.assess import assess
 from echo_scp.config import ReportConfig
-from echo_scp.model import Flag, NotAssessed, Note, Reason, StudyAnalysis, View, VolumeMethod
+from echo_scp.model import Flag, NotAssessed, Note, Reason, Sex, StudyAnalysis, View, VolumeMethod
 from echo_scp.report import PredecessorReference, build_echo_sr, build_seg, build_sr, study_objects
 from tests.unit.report.builders import (
     NOW,
@@ -224,17 +225,40 @@ def test_a_reader_is_told_the_numbers_the_choice_and_the_doubts() -> None:
     texts = texts_of(make_sr(make_biplane_study()))
 
     for sentence in (
-        "LV ejection fraction 55.0 % (95 % interval 41 to 69 %), EDV 120 mL, ESV 54 mL; method of disks, biplane, "
+        "LV ejection fraction 55.0 % (95 % interval 41 to 69 %), EDV 120.0 mL, ESV 54.0 mL; method of disks, biplane, "
         "A4C and A2C views; 4 beats in 2 clips.",
-        "Stroke volume 66 mL, cardiac output 5.0 L/min at 75/min.",
-        "LA volume 60 mL at end-systole (area-length, biplane).",
-        "Per body surface (2.00 m2 by DuBois): EDV 60, ESV 27, stroke volume 33, LA 30 mL/m2.",
-        "By area-length: ejection fraction 54.0 %, EDV 118 mL, ESV 53 mL.",
+        "Stroke volume 66.0 mL, cardiac output 5.0 L/min at 75/min.",
+        "LA volume 60.0 mL at end-systole (area-length, biplane).",
+        "Per body surface (2.00 m2 by DuBois): EDV 60.0, ESV 27.0, stroke volume 33.0, LA 30.0 mL/m2.",
+        "By area-length: ejection fraction 54.0 %, EDV 118.0 mL, ESV 53.0 mL.",
         "By regression, without outlines: ejection fraction 42.0 %.",
         "Biplane from instance 1 and instance 2, the best pair.",
         "ef_disagrees: 55.0 % from outlines, 42.0 % by regression.",
     ):
         assert sentence in texts
+
+
+def test_a_number_is_told_as_it_was_graded() -> None:
+    """150.4 mL is above the normal range of men, 150 mL would not be."""
+    study = make_biplane_study(edv_ml=150.4, la_volume_ml=69.8)
+    study = replace(study, assessment=assess(study.result, Sex.MALE))
+
+    texts = " ".join(texts_of(make_sr(study)))
+
+    assert "EDV 150.4 mL" in texts
+    assert "LV EDV, ASE/EACVI 2015, men: above normal range." in texts
+    assert "LA 34.9 mL/m2" in texts
+    assert "LA volume index, ASE/EACVI 2015: normal." in texts
+
+
+def test_volumes_beside_the_ef_of_a_network_are_those_of_the_outlines() -> None:
+    """The sentence does not ascribe them to the network."""
+    study = make_biplane_study(method=VolumeMethod.REGRESSION, ef_percent=42.0, ef_interval=None)
+
+    assert (
+        "LV ejection fraction 42.0 %, EDV 120.0 mL, ESV 54.0 mL (method of disks, single plane); "
+        "regression by a network, A4C view; 4 beats in 2 clips."
+    ) in texts_of(make_sr(study))
 
 
 def test_settings_that_differ_are_said() -> None:

@@ -13,7 +13,7 @@ def test_a_number_has_its_unit_method_and_interval():
 
     assert rows == (
         Row("Ejection fraction", "52.3", "%", "method of disks, biplane", "44.1 to 60.0"),
-        Row("End-diastolic volume", "105", "mL", "method of disks, biplane", ""),
+        Row("End-diastolic volume", "104.6", "mL", "method of disks, biplane", ""),
     )
 
 
@@ -31,7 +31,17 @@ def test_a_method_of_its_own_is_named():
         {"ef_percent": 50.0, "ef_area_length_percent": 51.0, "la_volume_ml": 40.0, "la_method": "new_one"}
     )
 
-    assert [(row.value, row.method) for row in rows] == [("50.0", ""), ("51.0", "area-length"), ("40", "new one")]
+    assert [(row.value, row.method) for row in rows] == [("50.0", ""), ("51.0", "area-length"), ("40.0", "new one")]
+
+
+def test_volumes_beside_the_ef_of_a_network_are_those_of_the_outlines():
+    """And its EF is told once."""
+    result = {"ef_percent": 42.0, "edv_ml": 118.0, "ef_regression_percent": 42.0, "method": "regression"}
+
+    assert [(row.name, row.method) for row in study_rows(result)] == [
+        ("Ejection fraction", "regression by a network"),
+        ("End-diastolic volume", "method of disks, single plane"),
+    ]
 
 
 def test_an_estimate_names_its_engine():

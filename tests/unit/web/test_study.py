@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from echo_scp.report.results import results_json
-from echo_scp.web.study import clips_of, headline_of
-from tests.unit.report.builders import make_clip_analysis, make_refused_analysis, make_study_analysis
+from echo_scp.web.study import clips_of, headline_of, read_study
+from tests.unit.report.builders import (
+    STUDY_UID,
+    make_biplane_study,
+    make_clip_analysis,
+    make_header,
+    make_refused_analysis,
+    make_study_analysis,
+)
 
 
 def make_results(*clips):
@@ -60,6 +68,57 @@ def test_the_headline_has_its_grades_or_its_reason():
     assert assessed.grades
     assert (refused.ef, refused.rows) == ("", ())
     assert refused.reason == "no_eligible_clip"
+
+
+@pytest.mark.parametrize(("ef_percent", "told"), [(49.6, "49.6"), (49.96, "50.0")])
+def test_the_headline_is_told_as_it_was_graded(ef_percent, told):
+    """An EF of 49.6 % is below 50 %: the page does not call it 50 %."""
+    results = json.loads(results_json(make_biplane_study(ef_percent=ef_percent)))
+
+    assert headline_of(results).ef == told
+
+
+def test_a_biplane_result_is_of_both_views():
+    """As the report says."""
+    assert headline_of(json.loads(results_json(make_biplane_study()))).summary == (
+        "A4C and A2C, method of disks, biplane, 4 beats in 2 clips"
+    )
+
+
+def test_clips_of_several_series_are_told_apart():
+    """Some machines begin every clip's series with instance 1."""
+    headers = [make_header(1, SeriesNumber=number) for number in (2, 3, None)]
+    clips = clips_of(make_results(*(make_clip_analysis(header=header) for header in headers)))
+
+    assert [clip.label for clip in clips] == ["series 2, instance 1", "series 3, instance 1", "instance 1"]
+
+
+class Tables:
+    """A reported study of whose result no object was made but `kinds`."""
+
+    def __init__(self, *kinds):
+        self.kinds = kinds
+
+    def row(self, query, **values):
+        return "reported", NOON, NOON, "CART"
+
+    def rows(self, query, **values):
+        objects = [(f"1.2.{kind}", kind, f"absent/{kind}.dcm") for kind in self.kinds]
+        return {"page_runs": [(1, 1, "1.0", NOON, NOON)], "page_objects": objects}.get(query, [])
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kinds", [(), ("SEG",), ("SEG", "SR_ECHO"), ("SR",)])
+def test_a_result_is_shown_whatever_objects_are_made_of_it(kinds, tmp_path):
+    """Sites choose them by report.objects."""
+    (tmp_path / "results.json").write_text(results_json(make_study_analysis()))
+
+    study = read_study(Tables(*kinds), STUDY_UID, None, None, lambda uid, revision: tmp_path)
+
+    assert study.headline.ef == "56.1"
+    assert [clip.outlined for clip in study.clips] == ["SEG" in kinds]
 
 
 @pytest.mark.parametrize("key", ["estimates", "view_evidence"])
