@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isfinite, nextafter
 
-from echo_scp.model import Assessment, Grade, Sex, StudyMeasurement
+from echo_scp.model import Assessment, Grade, Sex, StudyMeasurement, as_told
 
-TOLD_DIGITS = 1
 THRESHOLDS_PERCENT = (50, 45, 40, 35)  # 35 %: primary-prevention ICD
 
 
@@ -28,11 +27,6 @@ class Scale:
     def grade(self, value: float) -> Grade:
         """Return this scale's word for a value as reports tell it."""
         return Grade(self.name, next(grade for below, grade in self.bands if as_told(value) < below))
-
-
-def as_told(value: float) -> float:
-    """Return a number as reports tell it."""
-    return round(value, TOLD_DIGITS)
 
 
 def _beyond(value: float) -> float:

@@ -504,3 +504,8 @@ class StudyAnalysis:
     engines: tuple[EngineIdentity, ...]
     settings: str = ""
     measure_settings: tuple[tuple[str, str], ...] = ()
+
+
+def as_told(value: float) -> float:
+    """Return a measured number as reports tell it, which is what is graded."""
+    return round(value, 1)

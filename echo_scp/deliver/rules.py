@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from echo_scp.config import Destination, ObjectKind
-from echo_scp.model import NotAssessed, StudyAnalysis
+from echo_scp.model import NotAssessed, StudyAnalysis, as_told
 
 URGENT, NOT_ASSESSED, ASSESSED = "urgent", "not assessed", "assessed"
 
@@ -53,7 +53,7 @@ def _findings(study: StudyAnalysis, urgent_ef_percent: float) -> tuple[str, ...]
     if isinstance(study.result, NotAssessed):
         return (NOT_ASSESSED,)
     found = [ASSESSED]
-    if study.result.ef_percent <= urgent_ef_percent:
+    if as_told(study.result.ef_percent) <= urgent_ef_percent:
         found.append(URGENT)
     if study.assessment is not None:
         found += [f"below {threshold}" for threshold in study.assessment.thresholds_below]

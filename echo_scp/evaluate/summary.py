@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from echo_scp.assess import ASE_BY_SEX, FOR_ALL, THRESHOLDS_PERCENT, Scale, as_told
+from echo_scp.assess import ASE_BY_SEX, FOR_ALL, THRESHOLDS_PERCENT, Scale
 from echo_scp.evaluate.case import Phase, Refusal
 from echo_scp.evaluate.outcome import Against, CaseResult, ClipOutcome, Comparison, FrameScore, Quantity
 from echo_scp.evaluate.statistics import (
@@ -22,7 +22,7 @@ from echo_scp.evaluate.statistics import (
     proportion_interval,
 )
 from echo_scp.evaluate.views import Confusion, confusion
-from echo_scp.model import Sex, Structure, View
+from echo_scp.model import Sex, Structure, View, as_told
 
 ALL_PHASES = "all"
 NORMAL_95 = 1.959964

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydicom.dataset import FileMetaDataset
 
@@ -67,6 +69,16 @@ def test_a_study_returns_to_its_sender_only():
 def test_an_ef_at_or_below_the_threshold_is_urgent(threshold, urgent):
     """Zero switches it off."""
     assert study_facts(make_study(), threshold).urgent is urgent
+
+
+def test_what_is_told_as_the_threshold_is_urgent():
+    """Its reports say 30.0 %."""
+    study = make_study()
+
+    told, above = (replace(study, result=replace(study.result, ef_percent=ef)) for ef in (30.04, 30.06))
+
+    assert study_facts(told, 30.0).urgent
+    assert not study_facts(above, 30.0).urgent
 
 
 def test_the_facts_of_a_study_without_a_number():
