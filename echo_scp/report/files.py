@@ -62,9 +62,8 @@ def encode_deflated(dataset: Dataset, tail: Iterable[bytes] = ()) -> bytes:
     buffer = DicomBytesIO()
     buffer.write(_PREAMBLE)
     write_file_meta_info(buffer, meta)
-    compressor = isal_zlib.compressobj(
-        _DEFLATE_LEVEL, wbits=-isal_zlib.MAX_WBITS
-    )  # raw: without header and check value
+    # Raw: without header and check value.
+    compressor = isal_zlib.compressobj(_DEFLATE_LEVEL, wbits=-isal_zlib.MAX_WBITS)
     length = sum(buffer.write(compressor.compress(part)) for part in chain([content[start:]], tail))
     length += buffer.write(compressor.flush())
     buffer.write(bytes(length % 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from echo_scp.report.results import results_json
-from echo_scp.tables import study_lines
+from echo_scp.tables import clip_table, remark_lines, study_lines
 from tests.unit.report.builders import (
     make_biplane_study,
     make_clip_analysis,
@@ -47,3 +47,17 @@ def test_refused_study_shows_its_reason():
     (line,) = lines_of(make_study_analysis(make_refused_analysis()))
 
     assert "EF not assessed" in line
+
+
+def test_clips_are_named_with_their_series_and_told_as_everywhere():
+    """Some machines begin every clip's series with instance 1; the sentence below the table names both."""
+    measured, refused = make_clip_analysis(), make_refused_analysis()
+    for series, clip in enumerate((measured, refused), start=4):
+        clip.instance.header.SeriesNumber, clip.instance.header.InstanceNumber = series, 1
+    results = json.loads(results_json(make_study_analysis(measured, refused)))
+
+    numbers, _, _, _, volumes, _ = (list(column.cells) for column in clip_table(results, "").columns)
+
+    assert numbers == ["4/1", "5/1"]
+    assert volumes[0] == "117.8/51.7, 56.1"
+    assert "5/1: " in list(remark_lines(results))[-1]
