@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -49,8 +50,8 @@ def _uid_root(value: str) -> str:
 
 def _long_string(value: str) -> str:
     """Accept the LO value representation: a backslash would make two values of one (PS3.5 6.2)."""
-    if len(value) > 64 or "\\" in value or not value.isprintable():
-        raise ValueError("must be at most 64 printable characters without backslash")
+    if len(value) > 64 or "\\" in value or any(category(letter) == "Cc" for letter in value):
+        raise ValueError("must be at most 64 characters without backslash and control characters")
     return value
 
 

@@ -127,7 +127,9 @@ def _derived(result: Results) -> Iterator[str]:
 
 
 def _number(clip: Results) -> str:
-    return clip["instance_number"] or "-"
+    """Return such as '2/1', the first instance of the second series: some machines begin every series with 1."""
+    number = clip["instance_number"] or "-"
+    return f"{series}/{number}" if (series := clip.get("series_number")) else number
 
 
 def _view(clip: Results) -> tuple[str, str]:
@@ -137,11 +139,12 @@ def _view(clip: Results) -> tuple[str, str]:
 def _numbers(measured: Results | None) -> tuple[str, ...]:
     if measured is None:
         return ("-", "-")
-    volumes = "uncalibrated" if measured["edv_ml"] is None else f"{measured['edv_ml']:.0f}/{measured['esv_ml']:.0f}"
-    return (str(len(measured["beats"])), f"{volumes}, {measured['ef_percent']:.0f}")
+    volumes = "uncalibrated" if measured["edv_ml"] is None else f"{measured['edv_ml']:.1f}/{measured['esv_ml']:.1f}"
+    return (str(len(measured["beats"])), f"{volumes}, {measured['ef_percent']:.1f}")
 
 
 def _truth(truth: Truth | None) -> str:
+    """Return whole numbers: the row has 80 characters, and what was chosen has no grade."""
     return "-" if truth is None else f"{truth.edv_ml:.0f}/{truth.esv_ml:.0f}, {truth.ef_percent:.0f}"
 
 

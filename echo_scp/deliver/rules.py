@@ -49,6 +49,19 @@ def wants(destination: Destination, facts: StudyFacts) -> bool:
     )
 
 
+def in_its_place(kind: ObjectKind, destination: Destination, available: Container[str]) -> list[ObjectKind]:
+    """Return what goes in the place of a kind; for one that is not available, what would go in its place."""
+    found: list[ObjectKind] = []
+    asked = [kind]
+    for each in asked:  # which grows
+        for other in destination.fallbacks.get(each, ()):
+            if other in available:
+                found.append(other)
+            elif other not in asked:
+                asked.append(other)
+    return found
+
+
 def _findings(study: StudyAnalysis, urgent_ef_percent: float) -> tuple[str, ...]:
     if isinstance(study.result, NotAssessed):
         return (NOT_ASSESSED,)
@@ -70,16 +83,3 @@ def _meets(patterns: tuple[str, ...], values: tuple[str, ...]) -> bool:
     if not patterns:
         return True
     return any(fnmatchcase(value.casefold(), pattern.casefold()) for pattern in patterns for value in values)
-
-
-def in_its_place(kind: ObjectKind, destination: Destination, available: Container[str]) -> list[ObjectKind]:
-    """Return what goes in the place of a kind; for one that is not available, what would go in its place."""
-    found: list[ObjectKind] = []
-    asked = [kind]
-    for each in asked:  # which grows
-        for other in destination.fallbacks.get(each, ()):
-            if other in available:
-                found.append(other)
-            elif other not in asked:
-                asked.append(other)
-    return found

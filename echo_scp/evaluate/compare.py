@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from echo_scp.evaluate.outcome import Against, ClipOutcome, Comparison, FrameSco
 from echo_scp.evaluate.overlap import dice, hausdorff95, intersection_over_union
 from echo_scp.evaluate.trial import OutlinedFrame, Trial
 from echo_scp.evaluate.volumes import Measured, Outcome, biplane, headline, single_plane
+from echo_scp.measure import none_measured
 from echo_scp.measure.regressed import is_ef
 from echo_scp.model import (
     MEASURED_VIEWS,
@@ -143,11 +143,9 @@ def study_comparisons(
 def _no_headline(trials: Sequence[Trial], result: NotAssessed | None) -> Refusal:
     """Say why a study has no headline: by the reasons of all its clips where none was measured, as the product does."""
     refusals = [refusal for trial in trials if (refusal := _why(trial)) is not None]
-    if result is not None and len(refusals) < len(trials):
-        return Refusal(result.reason, result.detail)
-    reasons = Counter(refusal.reason for refusal in refusals).most_common()
-    listed = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "there are no clips"
-    return Refusal(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {listed}")
+    if result is None or (result.reason is Reason.NO_ELIGIBLE_CLIP and len(refusals) == len(trials)):
+        result = none_measured(refusal.reason for refusal in refusals)
+    return Refusal(result.reason, result.detail)
 
 
 def _labelled_comparisons(case: Case, trial: Trial, config: MeasureConfig) -> Iterator[Comparison]:

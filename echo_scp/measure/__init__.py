@@ -6,13 +6,14 @@ from echo_scp.measure.body import find_body
 from echo_scp.measure.clip import doubted, measure_clip
 from echo_scp.measure.orientation import stands_on_head, upended, upended_outlines
 from echo_scp.measure.patient import several_patients
-from echo_scp.measure.study import measure_study
+from echo_scp.measure.study import measure_study, none_measured
 
 __all__ = [
     "doubted",
     "find_body",
     "measure_clip",
     "measure_study",
+    "none_measured",
     "note_child",
     "refuse_other_views",
     "several_patients",

@@ -42,7 +42,7 @@ def measure_study(
     config = config or MeasureConfig()
     measured = candidates(clips)
     if not measured:
-        return NotAssessed(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {_sum_up(clips)}")
+        return none_measured(map(_reason, clips))
     found = of_one_stage(measured)
     choice = choose(found, config)
     result = (_from_one_plane if choice.pair is None else _from_two_planes)(choice.clips, config)
@@ -61,6 +61,13 @@ def measure_study(
         regressed_ef_percent=None if beside is None else beside.ef_percent,
         notes=(*_notes(headline, used, config), *notes, *((body,) if isinstance(body, Note) else ()), *_stress(found)),
     )
+
+
+def none_measured(reasons: Iterable[str]) -> NotAssessed:
+    """Return the refusal of a study that tells such as '2 x colour_doppler, 1 x m_mode', the most frequent first."""
+    ordered = sorted(Counter(reasons).items(), key=lambda item: (-item[1], item[0]))
+    listed = ", ".join(f"{count} x {reason}" for reason, count in ordered) or "there are no clips"
+    return NotAssessed(Reason.NO_ELIGIBLE_CLIP, f"no clip could be measured: {listed}")
 
 
 def _stress(found: Sequence[Candidate]) -> tuple[Note, ...]:
@@ -197,13 +204,6 @@ def _stages(found: Sequence[Candidate], measured: Sequence[Candidate]) -> str:
     elif others:
         told.append(f"{others} measured clips of other stages stand by themselves")
     return f" Stress protocol: {'; '.join(told)}." if told else ""
-
-
-def _sum_up(clips: Sequence[ClipAnalysis]) -> str:
-    """Return such as '2 x colour_doppler, 1 x view_not_measured', the most frequent reason first."""
-    reasons = Counter(_reason(clip) for clip in clips)
-    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count} x {reason}" for reason, count in ordered) or "there are no clips"
 
 
 def _reason(clip: ClipAnalysis) -> Reason:

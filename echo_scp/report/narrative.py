@@ -1,6 +1,7 @@
 """Say a result in sentences a reader understands without any code table; plain ASCII except for what was received.
 
 Whatever has a grade is told with the digit that was graded: "EDV 150 mL, above normal range" would contradict itself.
+What has fewer digits than in results.json is rounded to those first: status page and terminal tell it from there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from echo_scp.model import (
     StudyMeasurement,
     View,
     VolumeMethod,
+    as_told,
 )
 from echo_scp.report.source import ordered_clips, value_of
 
@@ -52,7 +54,11 @@ def _volume_method(result: StudyMeasurement) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else f" (95 % interval {interval.low:.0f} to {interval.high:.0f} %)"
+    return "" if interval is None else f" (95 % interval {_whole(interval.low)} to {_whole(interval.high)} %)"
+
+
+def _whole(value: float) -> str:
+    return f"{as_told(value):.0f}"
 
 
 def _views(result: StudyMeasurement) -> str:
@@ -72,8 +78,10 @@ def result_sentences(study: StudyAnalysis) -> tuple[str, ...]:
 
 def _flow(result: StudyMeasurement) -> Iterator[str]:
     if result.stroke_volume_ml is not None:
-        output = result.cardiac_output_l_min
-        rate = "" if output is None else f", cardiac output {output:.1f} L/min at {result.heart_rate_bpm:.0f}/min"
+        output, rate_bpm = result.cardiac_output_l_min, result.heart_rate_bpm
+        rate = ""
+        if output is not None and rate_bpm is not None:
+            rate = f", cardiac output {round(output, 2):.1f} L/min at {_whole(rate_bpm)}/min"
         yield f"Stroke volume {result.stroke_volume_ml:.1f} mL{rate}."
 
 
@@ -166,7 +174,7 @@ def _measured(measurement: ClipMeasurement) -> str:
     spread = "" if measurement.ef_sd_percent is None else f" (SD {measurement.ef_sd_percent:.1f})"
     return (
         f"ejection fraction {measurement.ef_percent:.1f} %{spread}{_volumes(measurement)}, "
-        f"heart rate {measurement.heart_rate_bpm:.0f}/min, {_count(len(measurement.beats), 'beat')}, "
+        f"heart rate {_whole(measurement.heart_rate_bpm)}/min, {_count(len(measurement.beats), 'beat')}, "
         f"quality {measurement.quality.score:.2f}"
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from echo_scp.model import Clip, ClipAnalysis, ClipMeasurement, Points, Ventricle, View
+from echo_scp.model import Clip, ClipAnalysis, ClipMeasurement, Points, Ventricle, View, as_told
 from echo_scp.report.canvas import (
     BACKGROUND,
     ED_COLOUR,
@@ -69,7 +69,7 @@ def _draw_header(picture: Picture, view: View, measurement: ClipMeasurement) -> 
     x = write(picture, f"EF {measurement.ef_percent:.1f} %", (MARGIN, 62), 1.3, TEXT) + 28
     write(picture, f"{view}  |  {METHOD_NAMES[measurement.method]}", (x, 42), 0.55, TEXT)
     beats = "1 beat" if len(measurement.beats) == 1 else f"mean of {len(measurement.beats)} beats"
-    write(picture, f"{beats}  |  heart rate {measurement.heart_rate_bpm:.0f}/min", (x, 68), 0.55, MUTED)
+    write(picture, f"{beats}  |  heart rate {as_told(measurement.heart_rate_bpm):.0f}/min", (x, 68), 0.55, MUTED)
     if measurement.edv_ml is None or measurement.esv_ml is None:
         _write_right(picture, "Uncalibrated: no volumes", 62, 0.8, WARNING)
     else:

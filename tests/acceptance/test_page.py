@@ -194,6 +194,15 @@ def test_a_list_that_is_not_fresh_any_more_says_so(site, browser, logged_in):
         expect(page.get_by_text("The node does not answer.")).to_have_count(0, timeout=15_000)
 
 
+def test_a_node_that_is_silent_is_not_waited_for(page):
+    """A browser would say nothing for minutes."""
+    page.route("**/studies", lambda route: None)
+    expect(page.get_by_text("The node does not answer.")).to_be_visible(timeout=30_000)
+    page.unroute("**/studies")
+
+    expect(page.get_by_text("The node does not answer.")).to_have_count(0, timeout=30_000)
+
+
 def test_a_study_shows_every_clip_and_what_became_of_it(site, page):
     """View, use, reason, numbers with their method, beats, engines."""
     open_study(page, site)

@@ -43,6 +43,12 @@ def test_the_environment_overrides_the_file(tmp_path):
     assert str(config.data_folder) == "/srv"
 
 
+def test_an_institution_may_be_named_in_any_script():
+    """With the space that Japanese uses, and the joiner of Persian, which Python calls not printable."""
+    for name in ("東京大学\u3000附属病院", "بیمارستان می\u200cلاد"):
+        assert Config(report={"institution_name": name}).report.institution_name == name
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -52,6 +58,7 @@ def test_the_environment_overrides_the_file(tmp_path):
         ('[report]\nuid_root = "1.02.3"\n', "UID root"),
         ("[report]\ninstitution_name = 'North\\South'\n", "report.institution_name: Value error, must be at most 64"),
         (f'[report]\ninstitution_name = "{65 * "x"}"\n', "report.institution_name: Value error, must be at most 64"),
+        ('[report]\ninstitution_name = "North\\nSouth"\n', "report.institution_name: Value error, must be at most 64"),
         ('[log]\nlevel = "loud"\n', "'debug', 'info', 'warning' or 'error'"),
         (
             '[[destinations]]\nname="a"\nae_title="P"\n',

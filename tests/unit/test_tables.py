@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
+import pytest
+
+from echo_scp.model import Interval
+from echo_scp.report.narrative import headline, result_sentences
 from echo_scp.report.results import results_json
-from echo_scp.tables import study_lines
+from echo_scp.tables import clip_table, remark_lines, study_lines
+from echo_scp.web.measurements import study_rows
 from tests.unit.report.builders import (
     make_biplane_study,
     make_clip_analysis,
@@ -47,3 +53,32 @@ def test_refused_study_shows_its_reason():
     (line,) = lines_of(make_study_analysis(make_refused_analysis()))
 
     assert "EF not assessed" in line
+
+
+def test_clips_are_named_with_their_series_and_told_as_everywhere():
+    """Some machines begin every clip's series with instance 1; the sentence below the table names both."""
+    measured, refused = make_clip_analysis(), make_refused_analysis()
+    for series, clip in enumerate((measured, refused), start=4):
+        clip.instance.header.SeriesNumber, clip.instance.header.InstanceNumber = series, 1
+    results = json.loads(results_json(make_study_analysis(measured, refused)))
+
+    numbers, _, _, _, volumes, _ = (list(column.cells) for column in clip_table(results, "").columns)
+
+    assert numbers == ["4/1", "5/1"]
+    assert volumes[0] == "117.8/51.7, 56.1"
+    assert "5/1: " in list(remark_lines(results))[-1]
+
+
+@pytest.mark.parametrize("heart_rate_bpm", [65.46, 67.5, 67.39])
+def test_reports_page_and_terminal_round_alike(heart_rate_bpm):
+    """Also what is rounded in results.json before: 4.4484 L/min is told as 4.5 from there, 41.46 % as 42."""
+    study = make_biplane_study(ef_interval=Interval(41.46, 68.46), heart_rate_bpm=heart_rate_bpm)
+    results = json.loads(results_json(study))
+    sentences = " ".join((headline(study), *result_sentences(study)))
+    told = {row.name: row.value for row in study_rows(results["result"])}
+
+    output, rate = re.search(r"cardiac output (\S+) L/min at (\d+)/min", sentences).groups()
+    interval = re.search(r"interval (\d+ to \d+)", sentences)[1]
+
+    assert (output, rate) == (told["Cardiac output"], told["Heart rate"])
+    assert f"interval {interval})" in lines_of(study)[0]

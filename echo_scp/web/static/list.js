@@ -1,12 +1,12 @@
 // Keeps the list fresh: the same page again every few seconds, its listing put in the place of the old one.
 const PERIOD_MS = 5000;
+const PATIENCE_MS = 10000; // browsers themselves wait for minutes
 const listing = document.getElementById("listing");
 const stale = document.getElementById("stale");
 let seen = new Date();
 
 async function refresh() {
-  if (document.hidden) return;
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(PATIENCE_MS) });
   if (answer.redirected) location.reload(); // logged out
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   seen = new Date();
@@ -27,7 +27,7 @@ async function refresh() {
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
-async function forever() {
+async function tell() {
   let problem = "";
   try {
     await refresh();
@@ -35,6 +35,10 @@ async function forever() {
     problem = `The node does not answer. The list is of ${seen.toISOString().slice(11, 19)} UTC.`;
   }
   if (stale.textContent !== problem) stale.textContent = problem; // a screen reader tells of it once
+}
+
+async function forever() {
+  if (!document.hidden) await tell();
   setTimeout(forever, PERIOD_MS);
 }
 
