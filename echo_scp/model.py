@@ -192,6 +192,16 @@ class Segmentation:
         return seen
 
 
+def renumbered(
+    labels: NDArray[np.uint8], structures: tuple[Structure, ...], wanted: tuple[Structure, ...]
+) -> NDArray[np.uint8]:
+    """Return labels of `structures`, of any shape, as labels of `wanted`, some of these; all else is background."""
+    number_of = np.zeros(256, dtype=np.uint8)  # one per value that a label may have
+    for number, structure in enumerate(wanted, start=1):
+        number_of[structures.index(structure) + 1] = number
+    return np.asarray(number_of[labels])
+
+
 class VolumeMethod(StrEnum):
     """How volumes were computed from contours (PS3.16 CID 12228), or an EF without any."""
 

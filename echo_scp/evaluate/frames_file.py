@@ -20,7 +20,7 @@ from echo_scp.config import AnalysisConfig
 from echo_scp.errors import EvaluationError
 from echo_scp.evaluate.case import NOTHING_KNOWN, Case, LabelledFrame, LoadedClip, Phase, Reference
 from echo_scp.evaluate.still import clip_of
-from echo_scp.model import Frames, LabelMaps, PixelSpacing, Structure, View
+from echo_scp.model import Frames, LabelMaps, PixelSpacing, Structure, View, renumbered
 
 STRUCTURES = (Structure.LV_CAVITY, Structure.LV_MYOCARDIUM, Structure.LEFT_ATRIUM)
 REFERENCE_FIELDS = {"lvef": "ef_percent", "ef_percent": "ef_percent", "edv_ml": "edv_ml", "esv_ml": "esv_ml"}
@@ -155,12 +155,12 @@ def _arrays(path: Path) -> tuple[NDArray[np.uint8], LabelMaps | None, tuple[Stru
 
 def traced(labels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[Structure, ...]]:
     """Return the labels of the structures that occur, numbered without a gap, and these: the LV cavity in any case."""
-    values = [value for value in range(1, len(STRUCTURES) + 1) if value == 1 or (labels == value).any()]
-    if values[-1] == len(values):
-        return labels, STRUCTURES[: len(values)]
-    number_of = np.zeros(len(STRUCTURES) + 1, dtype=np.uint8)
-    number_of[values] = np.arange(1, len(values) + 1)
-    return number_of[labels], tuple(STRUCTURES[value - 1] for value in values)
+    occurring = tuple(
+        structure for value, structure in enumerate(STRUCTURES, start=1) if value == 1 or (labels == value).any()
+    )
+    if occurring == STRUCTURES[: len(occurring)]:
+        return labels, occurring
+    return renumbered(labels, STRUCTURES, occurring), occurring
 
 
 def _grey(images: NDArray[np.uint8]) -> Frames:

@@ -15,7 +15,7 @@ from echo_scp.evaluate.changes import Change
 from echo_scp.evaluate.volumes import measure_frames, trusted
 from echo_scp.inference.engine import Engine
 from echo_scp.measure import refuse_other_views, stands_on_head, upended, upended_outlines
-from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate
+from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate, renumbered
 from echo_scp.pipeline import Pipeline
 from echo_scp.segment import segment
 from echo_scp.trust import judge
@@ -180,10 +180,7 @@ def _outlined(loaded: LoadedClip, known: Segmentation, indices: Iterable[int]) -
 def _numbered_as(frame: LabelledFrame, structures: tuple[Structure, ...]) -> LabelMap:
     """Return the experts' label map with value k for structures[k - 1], without what else they traced on the frame."""
     assert frame.label_map is not None  # the caller looked
-    number_of = np.zeros(256, dtype=np.uint8)  # one per value that a label map may have
-    for number, structure in enumerate(structures, start=1):
-        number_of[frame.structures.index(structure) + 1] = number
-    return np.asarray(number_of[frame.label_map])
+    return renumbered(frame.label_map, frame.structures, structures)
 
 
 def _upright(clip: Clip) -> Clip:

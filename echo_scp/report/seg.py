@@ -17,12 +17,22 @@ from highdicom import (
 )
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
 from highdicom.seg import Segmentation as SegmentationObject
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from echo_scp import __version__
 from echo_scp.config import ReportConfig
-from echo_scp.model import MANUFACTURER, ClipAnalysis, LabelMaps, PixelSpacing, Segmentation, Structure, StudyAnalysis
+from echo_scp.model import (
+    MANUFACTURER,
+    ClipAnalysis,
+    LabelMaps,
+    PixelSpacing,
+    Segmentation,
+    Structure,
+    StudyAnalysis,
+    renumbered,
+)
 from echo_scp.report.codes import ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, STRUCTURES
 from echo_scp.report.narrative import RESEARCH_USE, series_description
 from echo_scp.report.source import SERIES_NUMBERS, complete, element_of, engine_parameters, shell
@@ -36,6 +46,7 @@ SEGMENT_LABELS = {
     Structure.INTERVENTRICULAR_SEPTUM: "Interventricular septum",
     Structure.AORTIC_ROOT: "Aortic root",
 }
+_ROWS_APART = 16
 NOMINAL_SPACING = PixelSpacing(row_mm=1.0, column_mm=1.0)
 CALIBRATED_NOTE = "Frame order as z: derive no volume from it"  # Content Description holds 64 characters
 UNCALIBRATED_NOTE = "Not calibrated: spacing nominal; frame order as z"
@@ -84,15 +95,17 @@ def outlined(clip: ClipAnalysis) -> tuple[tuple[Structure, ...], LabelMaps]:
         raise ValueError(f"no structure is outlined on any frame of {clip.instance.sop_instance_uid}")
     if seen == segmentation.structures:
         return seen, segmentation.label_maps
-    renumbered = np.zeros(256, dtype=np.uint8)
-    for number, structure in enumerate(seen, start=1):
-        renumbered[segmentation.structures.index(structure) + 1] = number
-    return seen, renumbered[segmentation.label_maps]
+    return seen, renumbered(segmentation.label_maps, segmentation.structures, seen)
 
 
 def _is_outlined(segmentation: Segmentation, structure: Structure) -> bool:
     value = segmentation.structures.index(structure) + 1
-    return any(np.equal(frame, value).any() for frame in segmentation.label_maps)  # mostly on the first one
+    return any(is_on(frame, value) for frame in segmentation.label_maps)  # mostly on the first one
+
+
+def is_on(labels: NDArray[np.uint8], value: int) -> bool:
+    """Tell whether a value is on a frame: a look at few of the rows, as it is rarely smaller than the gaps between."""
+    return bool(np.equal(labels[::_ROWS_APART], value).any() or np.equal(labels, value).any())
 
 
 def _positioned_source(

@@ -22,13 +22,12 @@ from pydicom.filewriter import write_dataset
 from echo_scp.config import ReportConfig
 from echo_scp.model import ClipAnalysis, LabelMaps, Segmentation, StudyAnalysis
 from echo_scp.report.files import ResultFile, encode_deflated, object_file
-from echo_scp.report.seg import build_seg, outlined
+from echo_scp.report.seg import build_seg, is_on, outlined
 
 _PER_FRAME, _PIXEL_DATA = 0x52009230, 0x7FE00010  # the last two elements of a Segmentation
 _SEQUENCE, _ITEM = b"SQ", 0xFFFEE000
 # What stands in a template for a frame's own numbers; each is written as wide, filled up with spaces (PS3.5 6.2).
 _FRAME_NUMBER, _PLACE, _Z_MM = 987654, 0xFEDCBA98, -987653.0
-_ROWS_APART = 16
 _TOGETHER = 8  # masks that end on a whole byte, whatever their size (PS3.5 8.1.1)
 _SAMPLE_FRAMES = 2  # highdicom reads the distance between frames off the first two
 
@@ -64,12 +63,7 @@ def write_seg(
 
 def _shown(label_maps: LabelMaps, count: int) -> NDArray[np.bool_]:
     """Return (count, T): is the segment on the frame?"""
-    return np.array([[_is_on(frame, number) for frame in label_maps] for number in range(1, count + 1)])
-
-
-def _is_on(labels: NDArray[np.uint8], number: int) -> bool:
-    """Look at few of the rows first: a structure is rarely smaller than the gaps between them."""
-    return bool(np.equal(labels[::_ROWS_APART], number).any() or np.equal(labels, number).any())
+    return np.array([[is_on(frame, number) for frame in label_maps] for number in range(1, count + 1)])
 
 
 def _packed(label_maps: LabelMaps, shown: NDArray[np.bool_]) -> Iterator[bytes]:
