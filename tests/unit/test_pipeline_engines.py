@@ -181,5 +181,5 @@ def test_results_and_terminal_show_the_numbers(instance):
         "run_count": 3,
         "research": False,
     }
-    assert lines[0] == "  1: ejection fraction 57.5 % [dim](fake-ejection-fraction 1.0.0)[/]"
-    assert lines[1] == "  1: brightness 2 [dim](fake-phenotype 1.0.0, [bold]research[/])[/]"
+    assert lines[0] == "  1/1: ejection fraction 57.5 % [dim](fake-ejection-fraction 1.0.0)[/]"
+    assert lines[1] == "  1/1: brightness 2 [dim](fake-phenotype 1.0.0, [bold]research[/])[/]"
