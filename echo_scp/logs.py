@@ -9,6 +9,8 @@ import sys
 import threading
 import traceback
 import warnings
+from contextlib import suppress
+from functools import lru_cache
 from typing import Literal
 
 import structlog
@@ -52,6 +54,7 @@ def configure(
 
     Libraries speak at WARNING and above only, also at level debug: pynetdicom would print what it receives.
     """
+    rendering = _rendering(format)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -61,13 +64,9 @@ def configure(
         veil_odd_uids,
     ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, *rendering],
+        logger_factory=_StderrLogger,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     # Of each line the standard library would ask anew which thread and process it is of, and nothing here shows it.
@@ -75,22 +74,43 @@ def configure(
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_is_heard)
     handler.addFilter(_without_values)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=_rendering(format), foreign_pre_chain=shared))
+    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[remove_meta, *rendering], foreign_pre_chain=shared)
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("echo_scp").setLevel(level.upper())
     logging.captureWarnings(capture=True)
     warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote the values that they find odd
     sys.excepthook = lambda kind, error, trace: _log_uncaught(error)
     threading.excepthook = lambda arguments: _log_uncaught(arguments.exc_value)
 
 
+class _StderrLogger:
+    """Writes the lines of our own events: the standard library would take longer for one than all else does."""
+
+    def __init__(self, name: str = "echo_scp") -> None:
+        self.name = name  # structlog.stdlib.add_logger_name reads it
+
+    def write(self, line: str) -> None:
+        """Write a line in one piece; a log that cannot be written stops nothing."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+
+    debug = info = warning = error = critical = write
+
+
 def drop_identifying_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Remove keys that may identify a patient, however they are spelt."""
-    for key in [key for key in event if key.replace("_", "").lower() in _COMPARABLE_KEYS]:
+    for key in [key for key in event if _is_identifying(key)]:
         del event[key]
     return event
+
+
+@lru_cache(1024)
+def _is_identifying(key: str) -> bool:
+    return key.replace("_", "").lower() in _COMPARABLE_KEYS
 
 
 def veil_odd_uids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -102,10 +122,9 @@ def veil_odd_uids(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def _rendering(format: Literal["json", "console"]) -> list[Processor]:  # noqa: A002
-    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if format == "json":
-        return [remove_meta, _format_exception, structlog.processors.JSONRenderer()]
-    return [remove_meta, _format_exception, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [_format_exception, structlog.processors.JSONRenderer()]
+    return [_format_exception, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
 
 
 def _format_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -263,9 +263,14 @@ _lock = threading.Lock()  # the first value may be recorded by several threads a
 
 
 def _series(name: str, labels: dict[str, str]) -> Any:  # noqa: ANN401 - Counter, Gauge or Histogram of prometheus_client
+    return _child(name, *labels.items())
+
+
+@cache
+def _child(name: str, *labels: tuple[str, str]) -> Any:  # noqa: ANN401 - as in _series
     with _lock:
         _, collectors = _collectors()
-    return collectors[name].labels(**labels) if labels else collectors[name]
+    return collectors[name].labels(**dict(labels)) if labels else collectors[name]
 
 
 @cache

@@ -40,6 +40,7 @@ IMPLEMENTATION_VERSION_NAME = f"ECHO_SCP_{__version__}"[:16]
 _BUFFER_BYTES = 65536
 _WRITE_BACK_BYTES = 512 * 1024
 _SPACE_CHECK_BYTES = 8 * 1024 * 1024  # so far each object under way may go into the reserve
+_PART = ".part"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHL")  # (0002,0000) UL, always first (PS3.10 7.1)
@@ -91,16 +92,16 @@ class SpoolFile:
         if self._written - self._on_its_way >= _WRITE_BACK_BYTES:
             self._begin_write_back()
 
-    def commit(self) -> Path:
+    def commit(self) -> str:
         """Make the object durable and visible in `ready`; only now may it be acknowledged. Raises StorageError."""
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._path = self._spool.make_ready(self._path)
             self._spool.sync_ready()
             self._committed = True
             self._file.close()
-        return Path(self._path)
+        return self._path
 
     def _begin_write_back(self) -> None:
         """Let the disk begin now, so that little is left to wait for at the commit (2.5 MB: 0.5 ms instead of 2.3).
@@ -138,7 +139,7 @@ class Spool:
         self._steps = data_folder / "steps"
         self._kept = data_folder / "kept"
         self._reserve_bytes = reserve_disk_mb * 1024 * 1024
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             data_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             shared_folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             for folder in (self._incoming, self._ready, self._quarantine, self._commitments, self._steps):
@@ -149,7 +150,7 @@ class Spool:
     def open(self, identity: SpooledIdentity) -> SpoolFile:
         """Begin an object: Part-10 header written by us, data set to follow. Raises StorageError."""
         header = _part10_header(identity)
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             spooling = SpoolFile(self, *self._create_locked())
         try:
             spooling.write(header)
@@ -163,7 +164,7 @@ class Spool:
 
         Raises StorageError when `byte_count` would eat into it, or the disk cannot say.
         """
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             disk = os.statvfs(self._incoming)
         room = disk.f_bavail * disk.f_frsize - self._reserve_bytes
         if byte_count > room:
@@ -172,7 +173,8 @@ class Spool:
 
     def make_ready(self, path: str) -> str:
         """Show the indexer a file that is durable. Names sort by time, and no two are equal."""
-        ready = f"{self._ready}/{time.time_ns():020d}-{secrets.token_hex(8)}.dcm"
+        token = path.rpartition("/")[2].removesuffix(_PART)
+        ready = f"{self._ready}/{time.time_ns():020d}-{token}.dcm"
         os.rename(path, ready)  # noqa: PTH104
         return ready
 
@@ -182,7 +184,7 @@ class Spool:
 
     def ready(self) -> tuple[Path, ...]:
         """Return the acknowledged objects that wait for the indexer, oldest first."""
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             return tuple(sorted(self._ready.iterdir()))
 
     def store_path(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, digest: str) -> Path:
@@ -192,7 +194,7 @@ class Spool:
 
     def file_in_store(self, spooled: Path, target: Path) -> None:
         """Give the spooled object its durable place; doing it again changes nothing. Raises StorageError."""
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             _make_folder(target.parent, self._store)
             try:
                 os.link(spooled, target)
@@ -206,14 +208,14 @@ class Spool:
 
     def file_again(self, spooled: Path, target: Path) -> None:
         """Put the spooled object in the place of what is left of it in the store. Raises StorageError."""
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             _make_folder(target.parent, self._store)
             _copy(spooled, target)
             _fsync_folder(target.parent)
 
     def discard(self, spooled: Path) -> None:
         """Forget a spooled object whose row is committed. Raises StorageError."""
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             spooled.unlink(missing_ok=True)
             _fsync_folder(self._ready)
 
@@ -224,7 +226,7 @@ class Spool:
     def quarantine(self, spooled: Path, reason: str) -> Path:
         """Set a spooled object aside, its reason in a text file beside it. Raises StorageError."""
         target = self.quarantine_path(spooled)
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             with _durable_file(target.with_suffix(".txt")) as file:
                 file.write(f"{reason}\n".encode())
             spooled.rename(target)
@@ -258,14 +260,14 @@ class Spool:
     def write_note(self, path: Path, content: bytes) -> None:
         """Write a small file durably, whole or not at all; an earlier one is replaced. Raises StorageError."""
         self.require_space(len(content))
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             with _durable_file(path) as file:
                 file.write(content)
             _fsync_folder(path.parent)
 
     def write_result(self, path: Path, content: bytes) -> None:
         """Write a result object durably, whole or not at all; an earlier one is replaced. Raises StorageError."""
-        with _storage_errors():
+        with _STORAGE_ERRORS:
             _make_folder(path.parent, self._results)
             with _durable_file(path) as file:
                 file.write(content)
@@ -290,7 +292,7 @@ class Spool:
     def _create_locked(self) -> tuple[str, BinaryIO]:
         """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""
         while True:
-            path = f"{self._incoming}/{secrets.token_hex(16)}.part"
+            path = f"{self._incoming}/{secrets.token_hex(8)}{_PART}"
             file = open(path, "xb", buffering=_BUFFER_BYTES)  # noqa: PTH123, SIM115
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
@@ -397,9 +399,16 @@ def _fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(str(error)) from error
+class _StorageErrors:
+    """A block whose OSError is a StorageError. A class: a generator takes thrice the time, four times per object."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise StorageError(str(error)) from error
+
+
+_STORAGE_ERRORS = _StorageErrors()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 
@@ -28,7 +27,7 @@ class Reception:
         self._byte_count = 0
         self._status = Status.SUCCESS
         self._file: SpoolFile | None = None
-        self._path: Path | None = None
+        self._path: str | None = None
         try:
             self._file = spool.open(identity)
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
@@ -61,7 +60,7 @@ class Reception:
             return
         metrics.INSTANCES_RECEIVED.add(outcome="stored")
         metrics.RECEIVED_BYTES.add(self._byte_count)
-        log.info("instance.spooled", **self._told(), file=self._path.name, bytes=self._byte_count)
+        log.info("instance.spooled", **self._told(), file=self._path.rpartition("/")[2], bytes=self._byte_count)
         self._on_spooled()
 
     def abandon(self) -> None:

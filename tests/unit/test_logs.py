@@ -47,6 +47,14 @@ def test_the_level_is_that_of_our_events():
     assert events(run("ours.info('instance.spooled')", level="error")) == []
 
 
+@pytest.mark.parametrize("broken", ["sys.stderr.close()", "sys.stderr = open('/dev/full', 'w', buffering=1)"])
+def test_a_log_that_cannot_be_written_stops_nothing(broken):
+    """A full disk under the log, a reader that has gone: an object is received all the same."""
+    completed = run(f"import sys\n{broken}\nours.info('instance.spooled')\nprint('received')\nsys.stderr = None")
+
+    assert completed.stdout == "received\n"
+
+
 def test_libraries_speak_in_the_same_shape():
     """A line of a library is a JSON line too."""
     (event,) = events(run("logging.getLogger('procrastinate.worker').warning('%s jobs', 3)"))

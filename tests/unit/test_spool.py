@@ -38,7 +38,7 @@ def make_spool(folder: Path, reserve_disk_mb: int = 0) -> Spool:
 def put(spool: Spool, data_set: bytes = DATA_SET, **changes: str) -> Path:
     with spool.open(make_identity(**changes)) as file:
         file.write(data_set)
-        return file.commit()
+        return Path(file.commit())
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_data_set_is_stored_as_it_was_sent(tmp_path_factory, fragments):
     with spool.open(make_identity()) as file:
         for fragment in fragments:
             file.write(memoryview(fragment))
-        path = file.commit()
+        path = Path(file.commit())
 
     sent = b"".join(fragments)
     assert path.read_bytes().endswith(sent)
@@ -89,7 +89,7 @@ def test_nothing_is_ready_before_the_commit(tmp_path):
     with spool.open(make_identity()) as file:
         file.write(DATA_SET)
         assert spool.ready() == ()
-        path = file.commit()
+        path = Path(file.commit())
     assert spool.ready() == (path,)
 
 
@@ -204,7 +204,7 @@ def test_a_start_leaves_what_a_living_process_is_receiving(tmp_path):
     with receiver.open(make_identity()) as file:
         file.write(DATA_SET)
         make_spool(tmp_path)
-        path = file.commit()
+        path = Path(file.commit())
 
     assert dcmread(path).SOPInstanceUID == "1.2.3"
 
