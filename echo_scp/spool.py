@@ -24,9 +24,10 @@ import secrets
 import shutil
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -61,7 +62,7 @@ class SpooledIdentity:
 class SpoolFile:
     """One object on its way to disk. Leaving the `with` block without `commit` leaves nothing behind."""
 
-    def __init__(self, spool: Spool, path: str, file: BinaryIO) -> None:
+    def __init__(self, spool: Spool, path: str, file: FileIO) -> None:
         self._spool = spool
         self._path = path  # a string: here, once per object, the time that a Path takes is felt
         self._file = file
@@ -79,23 +80,22 @@ class SpoolFile:
         if not self._committed:
             self.abort()
 
-    def write(self, fragment: bytes | memoryview) -> None:
-        """Append data set bytes exactly as they were sent. Raises StorageError."""
-        if len(fragment) > self._room:
-            self._room = min(self._spool.require_space(len(fragment)), max(_SPACE_CHECK_BYTES, len(fragment)))
-        self._room -= len(fragment)
-        try:
-            self._file.write(fragment)
-        except OSError as error:
-            raise StorageError(str(error)) from error
-        self._written += len(fragment)
+    def write(self, *pieces: bytes | memoryview) -> int:
+        """Append data set bytes exactly as they were sent; return how many there are. Raises StorageError."""
+        length = sum(map(len, pieces))
+        if length > self._room:
+            self._room = min(self._spool.require_space(length), max(_SPACE_CHECK_BYTES, length))
+        self._room -= length
+        with _STORAGE_ERRORS:
+            _write_all(self._file.fileno(), pieces, length)
+        self._written += length
         if self._written - self._on_its_way >= _WRITE_BACK_BYTES:
             self._begin_write_back()
+        return length
 
     def commit(self) -> str:
         """Make the object durable and visible in `ready`; only now may it be acknowledged. Raises StorageError."""
         with _STORAGE_ERRORS:
-            self._file.flush()
             os.fsync(self._file.fileno())
             self._path = self._spool.make_ready(self._path)
             self._spool.sync_ready()
@@ -115,7 +115,7 @@ class SpoolFile:
 
     def abort(self) -> None:
         """Leave nothing behind of an object that was not committed."""
-        with suppress(OSError):  # closing flushes, which a full disk refuses again
+        with suppress(OSError):
             self._file.close()
         with suppress(OSError):
             os.unlink(self._path)  # noqa: PTH108
@@ -289,11 +289,11 @@ class Spool:
             with _durable_file(note) as file:
                 file.write(str(shared_folder).encode())
 
-    def _create_locked(self) -> tuple[str, BinaryIO]:
+    def _create_locked(self) -> tuple[str, FileIO]:
         """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""
         while True:
             path = f"{self._incoming}/{secrets.token_hex(8)}{_PART}"
-            file = open(path, "xb", buffering=_BUFFER_BYTES)  # noqa: PTH123, SIM115
+            file = open(path, "xb", buffering=0)  # noqa: PTH123, SIM115
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
                 return path, file
@@ -389,6 +389,15 @@ def _durable_file(target: Path) -> Iterator[BinaryIO]:
 def _copy(spooled: Path, target: Path) -> None:
     with spooled.open("rb") as source, _durable_file(target) as file:
         shutil.copyfileobj(source, file, _BUFFER_BYTES)
+
+
+def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview], length: int) -> None:
+    """Write all of `pieces`, `length` bytes; the system may take a part only, as when the disk is nearly full."""
+    written = os.writev(descriptor, pieces)
+    if written < length:
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _fsync_folder(folder: Path) -> None:

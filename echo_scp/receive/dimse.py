@@ -6,7 +6,7 @@ operations window is 1, so a message is answered before anything else of the ass
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,13 +15,11 @@ from echo_scp.receive.negotiation import Agreement
 from echo_scp.receive.services import MAXIMUM_DATA_SET_BYTES, Services
 from echo_scp.receive.status import Status
 from echo_scp.receive.store import Reception
-from echo_scp.receive.upper_layer import ProtocolError, p_data_pdus
+from echo_scp.receive.upper_layer import ProtocolError, Write, p_data_pdus
 from echo_scp.spool import SpooledIdentity
 
 _COMMAND, _LAST = 1, 2  # bits of the message control header (PS3.8 E.2)
 _MAXIMUM_BEGUN = 4
-
-Write = Callable[[memoryview], None]
 
 
 class _Body(Protocol):
@@ -47,10 +45,11 @@ class _Message:
     command: bytearray
     body: _Body | None = None
 
-    def write_command(self, fragment: memoryview) -> None:
-        if len(self.command) + len(fragment) > MAXIMUM_COMMAND_BYTES:
-            raise ProtocolError("the command set is too long")
-        self.command += fragment
+    def write_command(self, pieces: Sequence[memoryview]) -> None:
+        for piece in pieces:
+            if len(self.command) + len(piece) > MAXIMUM_COMMAND_BYTES:
+                raise ProtocolError("the command set is too long")
+            self.command += piece
 
 
 class DimseProvider:
@@ -173,7 +172,7 @@ class _StoreRequest:
             self.reception.abandon()
 
 
-def _ignore(_: memoryview) -> None: ...
+def _ignore(_: Sequence[memoryview]) -> None: ...
 
 
 class _Request:
@@ -185,10 +184,11 @@ class _Request:
         self._services = services
         self._data_set = bytearray()
 
-    def write(self, fragment: memoryview) -> None:
-        if len(self._data_set) + len(fragment) > MAXIMUM_DATA_SET_BYTES:
-            raise ProtocolError("the data set of a request is too long")
-        self._data_set += fragment
+    def write(self, pieces: Sequence[memoryview]) -> None:
+        for piece in pieces:
+            if len(self._data_set) + len(piece) > MAXIMUM_DATA_SET_BYTES:
+                raise ProtocolError("the data set of a request is too long")
+            self._data_set += piece
 
     def finish(self) -> bytes:
         return self._services.answer(self._context_id, self._command, bytes(self._data_set))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -33,13 +33,12 @@ class Reception:
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
             self._fail(error)
 
-    def write(self, fragment: memoryview) -> None:
+    def write(self, pieces: Sequence[memoryview]) -> None:
         """Take the next bytes of the data set. Never raises."""
         if self._file is None:
             return
         try:
-            self._file.write(fragment)
-            self._byte_count += len(fragment)
+            self._byte_count += self._file.write(*pieces)
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
             self._fail(error)
 

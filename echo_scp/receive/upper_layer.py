@@ -16,7 +16,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, IntEnum
 from typing import Protocol
@@ -24,6 +24,7 @@ from typing import Protocol
 BUFFER_BYTES = 256 * 1024
 # Some senders count the maximum length without the head of the PDV, some without that of the PDU either.
 LENGTH_TOLERANCE_BYTES = 12
+_PIECES = 256  # that are handed on together; the kernel takes 1024 (IOV_MAX)
 _POLL_S = 0.1
 _CLOSING_S = 2.0  # how long the ARTIM timer runs in Sta13
 
@@ -163,11 +164,14 @@ class Connection(Protocol):
     def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
 
 
+Write = Callable[[Sequence[memoryview]], None]
+
+
 class ServiceUser(Protocol):
     """Whom the fragments of messages are handed to. All methods may raise ProtocolError."""
 
-    def fragment(self, context_id: int, control: int) -> Callable[[memoryview], None]:
-        """Begin a fragment; the result takes its bytes, which are gone when it returns.
+    def fragment(self, context_id: int, control: int) -> Write:
+        """Begin a fragment; the result takes its bytes, piece by piece, which are gone when it returns.
 
         Within a data set it is given the bytes of the fragments that follow as well, if they are there already.
         """
@@ -199,7 +203,7 @@ def p_data_pdus(context_id: int, control: int, content: bytes, maximum_bytes: in
 
 
 class Wire:
-    """Reads a connection through one buffer. The slices it gives are valid until the next call."""
+    """Reads a connection through one buffer. The slices it gives are valid until it is empty and asked for more."""
 
     def __init__(self, connection: Connection, timeout_s: float) -> None:
         """`timeout_s` is for one PDU head, and for one PDU body: a drip of bytes does not extend it."""
@@ -220,6 +224,11 @@ class Wire:
         poll = select.poll()  # select() ends at descriptor 1023
         poll.register(self._connection.fileno(), select.POLLIN)
         return bool(poll.poll(wait_s * 1000))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the next bytes have to be waited for, in the place of those that were given."""
+        return self._start == self._end
 
     def take(self, count: int) -> memoryview:
         """Return exactly `count` bytes, far fewer than the buffer has."""
@@ -361,18 +370,24 @@ class UpperLayer:
             if length < 0 or remaining < 0:
                 raise _InvalidPduError
             write = user.fragment(context_id, control)
-            self._hand_on(remaining, write)
+            is_followed = not length and not control  # by the fragment of another PDU, of the same data set
+            self._hand_on(remaining, write, context_id if is_followed else None)
             user.fragment_end(context_id, control)
-            if not length and not control:  # within a data set
-                while remaining := wire.following(context_id, self._longest):
-                    wire.restart_timer()
-                    self._hand_on(remaining, write)
 
-    def _hand_on(self, count: int, write: Callable[[memoryview], None]) -> None:
+    def _hand_on(self, count: int, write: Write, context_id: int | None) -> None:
+        """Hand on `count` bytes of a fragment, and those of the fragments of a context that follow and are there."""
+        wire, pieces = self._wire, list[memoryview]()
         while count:
-            piece = self._wire.some(count)
-            write(piece)
+            if pieces and (wire.is_empty or len(pieces) == _PIECES):
+                write(pieces)
+                pieces = []
+            piece = wire.some(count)
+            pieces.append(piece)
             count -= len(piece)
+            if not count and context_id is not None and (count := wire.following(context_id, self._longest)):
+                wire.restart_timer()
+        if pieces:
+            write(pieces)
 
     def _act(self, event: Event) -> None:
         action, self.state = TRANSITIONS[self.state, event]

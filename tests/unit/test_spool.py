@@ -82,6 +82,19 @@ def test_the_data_set_is_stored_as_it_was_sent(tmp_path_factory, fragments):
     assert dataset_digest(path) == (hashlib.sha256(sent).hexdigest(), len(sent))
 
 
+@given(pieces=st.lists(st.binary(max_size=2000), min_size=1, max_size=20), most=st.integers(1, 3000))
+def test_what_the_system_took_in_part_is_written_to_its_end(tmp_path_factory, pieces, most):
+    """A nearly full disk, a signal: writev says how many bytes it took."""
+    spool = make_spool(tmp_path_factory.mktemp("data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "writev", lambda descriptor, given: os.write(descriptor, b"".join(given)[:most]))
+        with spool.open(make_identity()) as file:
+            assert file.write(*map(memoryview, pieces)) == sum(map(len, pieces))
+            path = Path(file.commit())
+
+    assert dataset_digest(path) == (hashlib.sha256(b"".join(pieces)).hexdigest(), sum(map(len, pieces)))
+
+
 def test_nothing_is_ready_before_the_commit(tmp_path):
     """An object under way is not the indexer's."""
     spool = make_spool(tmp_path)

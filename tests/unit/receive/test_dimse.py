@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -44,8 +45,8 @@ class FakeReception:
         self.content = b""
         self.end = ""
 
-    def write(self, piece: memoryview) -> None:
-        self.content += piece
+    def write(self, pieces: Sequence[memoryview]) -> None:
+        self.content += b"".join(pieces)
 
     def finish(self) -> Status:
         self.end = "finished"

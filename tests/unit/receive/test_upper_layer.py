@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pynetdicom.fsm import TRANSITION_TABLE
 
 from echo_scp.receive import upper_layer
-from echo_scp.receive.upper_layer import TRANSITIONS, Event, ProtocolError, State, UpperLayer, p_data_pdus
+from echo_scp.receive.upper_layer import TRANSITIONS, Event, ProtocolError, State, UpperLayer, Write, p_data_pdus
 from tests.network.peers import A_ABORT, A_RELEASE_RP, A_RELEASE_RQ, fragment, pdu, pdv
 
 MAXIMUM_PDU_BYTES = 16384
@@ -68,9 +68,12 @@ class Recorder:
     def fragments(self) -> list[Fragment]:
         return [(context_id, control, bytes(content)) for context_id, control, content in self._ended]
 
-    def fragment(self, context_id: int, control: int) -> Callable[[memoryview], None]:
+    def fragment(self, context_id: int, control: int) -> Write:
         self._content = bytearray()
-        return self._content.extend
+        return self._take
+
+    def _take(self, pieces: Sequence[memoryview]) -> None:
+        self._content += b"".join(pieces)
 
     def fragment_end(self, context_id: int, control: int) -> None:
         self._ended.append((context_id, control, self._content))
@@ -238,6 +241,25 @@ def test_a_user_that_cannot_go_on_aborts():
 
     assert event is Event.ABORT_WANTED
     assert connection.sent == A_ABORT
+
+
+def test_fragments_that_are_there_are_handed_on_together():
+    """One call for what one read brought, however small the PDUs; never more pieces than the system takes at once."""
+    counts: list[int] = []
+
+    class Counting(Recorder):
+        def _take(self, pieces):
+            counts.append(len(pieces))
+            super()._take(pieces)
+
+    sent = [fragment(bytes([number % 256]) * 7, 0) for number in range(1000)]
+
+    *_, recorder = serve(b"".join(sent[:1]), b"".join(sent[1:]), fragment(b"", 2), user=Counting())
+
+    assert joined(recorder.fragments)[0][2] == b"".join(bytes([number % 256]) * 7 for number in range(1000))
+    assert sum(counts) == 1000
+    assert len(counts) < 10
+    assert max(counts) <= 1024
 
 
 def test_a_drip_of_bytes_is_given_up(monkeypatch):
