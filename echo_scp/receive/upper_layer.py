@@ -25,6 +25,7 @@ BUFFER_BYTES = 256 * 1024
 # Some senders count the maximum length without the head of the PDV, some without that of the PDU either.
 LENGTH_TOLERANCE_BYTES = 12
 _PIECES = 256  # that are handed on together; the kernel takes 1024 (IOV_MAX)
+_LONGEST_SEGMENT_BYTES = 65536  # on the loopback; of a network 1460, or 9000
 _POLL_S = 0.1
 _CLOSING_S = 2.0  # how long the ARTIM timer runs in Sta13
 
@@ -270,8 +271,10 @@ class Wire:
         try:
             count = self._connection.recv_into(self._buffer[self._end :])
             # Some senders write the head of a PDU by itself, and then Nagle's algorithm keeps the rest until the head
-            # is acknowledged, which the kernel likes to delay by 40 ms. Each time: the kernel forgets it.
-            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            # is acknowledged, which the kernel likes to delay by 40 ms. Each time: the kernel forgets it. What is more
+            # than a segment it acknowledges by itself.
+            if count < _LONGEST_SEGMENT_BYTES:
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except (BlockingIOError, TimeoutError):  # SO_RCVTIMEO; Python's own timeout
             raise _SilentError from None
         except OSError:
