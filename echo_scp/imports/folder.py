@@ -94,10 +94,8 @@ def _prove(folder: Path) -> None:
     """Load the engine as a node would, and run it once."""
     manifest = read_manifest(folder)
     engine = OnnxRuntimeEngine(manifest)
-    answer = engine.run(make_batch(manifest, 1))
+    engine.run(make_batch(manifest, 1))
     engine.close()
-    if answer.shape != (1, *manifest.output_shape):
-        raise EngineError(f"{folder.name}: expected answers of shape {manifest.output_shape}, got {answer.shape[1:]}")
 
 
 def _put(made: Path, folder: Path) -> None:
