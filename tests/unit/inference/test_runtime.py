@@ -192,9 +192,7 @@ def test_a_network_that_takes_another_type_is_refused_when_it_is_loaded(tmp_path
     model.graph.node.insert(0, onnx.helper.make_node("Cast", ["frames"], ["single"], to=onnx.TensorProto.FLOAT))
     onnx.save(model, manifest.artefact_path("fp32"))
 
-    with pytest.raises(
-        ManifestError, match=r"fp32\.file: expected .*; model\.onnx takes tensor\(float16\)"
-    ):
+    with pytest.raises(ManifestError, match=r"fp32\.file: expected .*; model\.onnx takes tensor\(float16\)"):
         OnnxRuntimeEngine(manifest)
 
 
