@@ -25,6 +25,8 @@ def classify(clip: Clip, engine: Engine) -> ViewEstimate:
     box = framing(clip.region, manifest.input, clip.frames.shape)
     logits = label_logits(manifest, engine.run(box.batch(clip.frames[chosen])))
     probabilities = softmax(logits.astype(np.float64), axis=1).mean(axis=0)
+    if not np.isfinite(probabilities).all():  # a network that overflowed, or divided by the spread of a black frame
+        return ViewEstimate(View.OTHER, 0.0, tuple((view, 0.0) for view in manifest.output.views))
     labels = np.array(manifest.output.labels)
     # A network may tell kinds of one view apart: the likeliest kind decides, all of them count.
     labelled = tuple((view, float(probabilities[labels == view].sum())) for view in manifest.output.views)

@@ -46,6 +46,7 @@ class ManifestError(EchoScpError):
         super().__init__(f"{path}: {field}: expected {expected}")
         self.path = path
         self.field = field
+        self.expected = expected
 
 
 class EngineError(EchoScpError):

@@ -37,9 +37,8 @@ from echo_scp.measure import (
     note_child,
     refuse_other_views,
     several_patients,
-    stands_on_head,
-    upended,
     upended_outlines,
+    upright,
 )
 from echo_scp.metrics import CLIPS, STAGE_DURATION
 from echo_scp.model import (
@@ -220,7 +219,7 @@ class Pipeline:
     def _classify(self, preview: Clip) -> ViewEstimate:
         engine = self._engines.view
         with _stage("classify"):
-            estimate = classify(_upright(preview), engine)
+            estimate = classify(upright(preview), engine)
         threshold = engine.manifest.decision.threshold if engine.manifest.decision else 0.0
         return weigh(estimate, read_evidence(preview.instance.header), threshold)
 
@@ -243,7 +242,7 @@ class Pipeline:
         if refusal is not None and refusal.reason is Reason.NOT_APICAL:
             return analysis
         found: list[Estimate] = []
-        seen = _upright(clip) if engines else clip
+        seen = upright(clip) if engines else clip
         for engine in engines:
             with _stage("estimate"):
                 found.extend(estimate(seen, analysis.measurement, engine, self._config.analysis.batch_frames))
@@ -253,7 +252,7 @@ class Pipeline:
         """Return the analysis with a measurement and the label maps that it rests on, or with the reason why not."""
         clip = analysis.clip
         assert clip is not None  # the caller decoded it
-        seen = _upright(clip)
+        seen = upright(clip)
         with _stage("segment"):
             outlined, answers = segment_keeping(
                 asked_again(len(seen.frames)), seen, engine, self._config.analysis.batch_frames
@@ -367,11 +366,6 @@ def _decode_all(cine: Cine) -> Clip:
 def _without_pixels(analysis: ClipAnalysis) -> ClipAnalysis:
     clip = analysis.clip
     return replace(analysis, clip=None if clip is None else replace(clip, frames=clip.frames[:0].copy()))
-
-
-def _upright(clip: Clip) -> Clip:
-    """Return the clip as the networks know hearts: the probe above."""
-    return upended(clip) if stands_on_head(clip) else clip
 
 
 def _refused(instance: Instance, reason: Reason, detail: str) -> _Done:

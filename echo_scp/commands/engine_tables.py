@@ -63,7 +63,7 @@ def _runs_as(engine: Listed) -> str:
 def problem_lines(listing: Listing) -> Iterator[str]:
     """Yield what is wrong with an engine, and what would stop the node."""
     for engine in listing.engines:
-        if engine.problem:
+        if engine.problem and engine.problem not in listing.problems:
             yield f"[yellow]broken[/] {escape(engine.problem)}"
     for problem in listing.problems:
         yield f"[bold red]the node will not start:[/] {escape(problem)}"

@@ -74,7 +74,7 @@ def verify(names: Names = None, config: ConfigOption = None) -> None:
     from echo_scp.phantom.probe import probes
 
     settings = settings_of(config).analysis
-    console, failed = Console(), False
+    console, failures = Console(), list[str]()
     listing = list_engines(settings)
     folders = [find_version(name, settings) for name in names] if names else [item.folder for item in listing.engines]
     truth = probes()
@@ -86,11 +86,11 @@ def verify(names: Names = None, config: ConfigOption = None) -> None:
             checks = tuple(verify_engine(folder, settings, truth))
         for line in check_lines(checks):
             console.print(line, highlight=False, soft_wrap=True)
-        failed |= any(check.failed for check in checks)
-    for problem in () if names else listing.problems:
+        failures.extend(check.detail for check in checks if check.failed)
+    untold = [] if names else [problem for problem in listing.problems if problem not in failures]
+    for problem in untold:
         console.print(f"[bold red]failed[/] {escape(problem)}", highlight=False, soft_wrap=True)
-        failed = True
-    if failed:
+    if failures or untold:
         raise typer.Exit(1)
 
 

@@ -35,11 +35,12 @@ def explain(
     from echo_scp.inference.explain import explain as explain_answer
     from echo_scp.inference.runtime import open_engine
     from echo_scp.inference.versions import find_version
+    from echo_scp.measure import upright
     from echo_scp.report.saliency import explanation_png
 
     settings = settings_of(config)
     manifest = find_version(name, settings.analysis).read()
-    decoded = decode_clip(read_instance(clip), settings.analysis)
+    decoded = upright(decode_clip(read_instance(clip), settings.analysis))
     frames, number = frames_seen(decoded, manifest, frame)
     with progress_bar(Console(stderr=True)) as progress, closing(open_engine(manifest, settings.analysis)) as engine:
         told = follow(progress, method)

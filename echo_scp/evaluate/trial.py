@@ -14,7 +14,7 @@ from echo_scp.evaluate.case import UNREADABLE, Case, ClipSource, LabelledFrame, 
 from echo_scp.evaluate.changes import Change
 from echo_scp.evaluate.volumes import measure_frames, trusted
 from echo_scp.inference.engine import Engine
-from echo_scp.measure import refuse_other_views, stands_on_head, upended, upended_outlines
+from echo_scp.measure import refuse_other_views, upended_outlines, upright
 from echo_scp.model import Clip, ClipAnalysis, Segmentation, Structure, View, ViewEstimate, renumbered
 from echo_scp.pipeline import Pipeline
 from echo_scp.segment import segment
@@ -126,7 +126,7 @@ class Trials:
     def _run(self, source: ClipSource, change: Change) -> Trial:
         loaded = change.apply(source.load(self._config), source.name)
         if not source.cine:
-            view = classify(_upright(loaded.clip), self._pipeline.engines.view)
+            view = classify(upright(loaded.clip), self._pipeline.engines.view)
             return self._outline(Trial(source, loaded, view))
         told = source.view if self._true_views else None
         analysis = self._pipeline.analyse_clip(loaded.clip, None if told is None else _certain(told))
@@ -141,7 +141,7 @@ class Trials:
         if analysis is not None and analysis.segmentation is not None:
             return replace(trial, frames=_outlined(loaded, analysis.segmentation, indices), trust=analysis.trust)
         engine, excerpt = self._engine_of(trial.source), _excerpt(loaded.clip, indices)
-        seen = _upright(excerpt)
+        seen = upright(excerpt)
         outlined = segment(seen, engine, len(indices))
         known = outlined if seen is excerpt else upended_outlines(outlined)
         trust = judge(seen, outlined, engine)
@@ -181,11 +181,6 @@ def _numbered_as(frame: LabelledFrame, structures: tuple[Structure, ...]) -> Lab
     """Return the experts' label map with value k for structures[k - 1], without what else they traced on the frame."""
     assert frame.label_map is not None  # the caller looked
     return renumbered(frame.label_map, frame.structures, structures)
-
-
-def _upright(clip: Clip) -> Clip:
-    """Return the clip as the networks know hearts, as the pipeline does."""
-    return upended(clip) if stands_on_head(clip) else clip
 
 
 def _certain(view: View) -> ViewEstimate:

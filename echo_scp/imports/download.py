@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from echo_scp import __version__
@@ -21,6 +22,7 @@ from echo_scp.imports.folder import sha256_of
 _CHUNK_BYTES = 1 << 20
 _UNCONFIRMED = ".unconfirmed"
 _TIMEOUT_S = 60.0
+_RESERVED = "%:/?#[]@!$&'()*+,;="  # what an address may hold besides letters, digits and -._~ (RFC 3986)
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where the server says it
 
@@ -61,7 +63,7 @@ def download(
     compared with the publisher's and given in a second call. Raises ConfigurationError, DownloadError, StorageError.
     """
     target = folder / _file_name(url)
-    wanted = sha256.lower()
+    wanted = _checked(sha256)
     waiting = target.with_name(target.name + _UNCONFIRMED)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +84,23 @@ def download(
 
 
 def _file_name(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     name = unquote(parts.path).rpartition("/")[2]
-    if parts.scheme not in ("http", "https") or not parts.netloc or not name or name.startswith("."):
+    is_address = parts.scheme in ("http", "https") and parts.netloc
+    if not is_address or not name.isprintable() or not name or name.startswith("."):
         raise ConfigurationError(f"{url}: expected an http or https address that ends with a file name")
     return name
+
+
+def _checked(sha256: str) -> str:
+    """Return the hash as it is compared; a slip in it would cost the whole transfer."""
+    wanted = sha256.strip().lower()
+    if wanted and not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        raise ConfigurationError(f"--sha256 {sha256}: expected 64 hexadecimal digits")
+    return wanted
 
 
 def _fetch(url: str, target: Path, progress: Progress, timeout_s: float) -> str:
@@ -103,7 +117,8 @@ def _fetch(url: str, target: Path, progress: Progress, timeout_s: float) -> str:
 
 
 def _stream(url: str, write: Callable[[bytes], object], progress: Progress, timeout_s: float) -> str:
-    request = Request(url, headers={"User-Agent": f"echo-scp/{__version__}"})  # noqa: S310 - the scheme was checked
+    agent = {"User-Agent": f"echo-scp/{__version__}"}
+    request = Request(quote(url, safe=_RESERVED), headers=agent)  # noqa: S310 - the scheme was checked
     digest, done, total = hashlib.sha256(), 0, None
     try:
         response = urlopen(request, timeout=timeout_s)  # noqa: S310

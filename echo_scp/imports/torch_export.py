@@ -110,8 +110,11 @@ def write_onnx(network: nn.Module, example: Tensor, output: str, path: Path) -> 
 def _compare(network: nn.Module, example: Tensor, path: Path) -> None:
     for batch in (example[:1], example):
         with torch.no_grad():
-            expected = network(batch).numpy()
+            answer = network(batch)
+        if not isinstance(answer, Tensor):
+            raise EngineError(f"expected a network that gives one tensor, got a {type(answer).__name__}")
+        expected = answer.numpy()
         actual = run_artefact(path, batch.numpy())
         difference = float(np.abs(actual - expected).max())
         if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise EngineError(f"{path}: ONNX Runtime differs from torch by {difference}")
+            raise EngineError(f"{path.name}: ONNX Runtime differs from torch by {difference}")

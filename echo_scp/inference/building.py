@@ -51,6 +51,10 @@ class Messages:
         self._errors: deque[str] = deque(maxlen=20)
         self.logger = _make_logger(trt, self._errors)
 
+    def forget(self) -> None:
+        """Drop what was told of work that succeeded all the same: a tactic that found too little memory."""
+        self._errors.clear()
+
     def error(self, fault: GpuFault, detail: str) -> GpuError:
         """Return the exception for a call of TensorRT that failed: lack of memory when it says so, else `fault`."""
         reason = " ".join(self._errors) or "TensorRT gave no reason"
@@ -110,6 +114,7 @@ def build_plan(
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise told.error(GpuFault.PLAN_REFUSED, f"{artefact}: TensorRT cannot build it")
+    told.forget()
     return bytes(plan)
 
 

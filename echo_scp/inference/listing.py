@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from echo_scp.config import AnalysisConfig
 from echo_scp.errors import EchoScpError
-from echo_scp.inference.catalogue import EngineFolder, engine_folders, find_engine, names_in_use, pin_of, roles_of
+from echo_scp.inference.catalogue import (
+    EngineFolder,
+    check_role,
+    engine_folders,
+    find_engine,
+    names_in_use,
+    pin_of,
+    roles_of,
+)
 from echo_scp.inference.manifest import Manifest
 
 
@@ -48,7 +57,21 @@ def list_engines(config: AnalysisConfig) -> Listing:
         except EchoScpError as error:
             if name in names_in_use(config):
                 problems.append(str(error))
-    return Listing(tuple(_listed(folder, running.get(folder.name), config) for folder in folders), tuple(problems))
+    engines = tuple(_listed(folder, running.get(folder.name), config) for folder in folders)
+    problems.extend(problem for engine in engines if engine.roles for problem in _stops(engine))
+    return Listing(engines, tuple(dict.fromkeys(problems)))
+
+
+def _stops(engine: Listed) -> Iterator[str]:
+    """Yield what keeps an engine that is in use from doing what it is used for."""
+    if engine.manifest is None:
+        yield engine.problem
+        return
+    for role in engine.roles:
+        try:
+            check_role(engine.manifest, role)
+        except EchoScpError as error:
+            yield str(error)
 
 
 def _listed(folder: EngineFolder, running: EngineFolder | None, config: AnalysisConfig) -> Listed:

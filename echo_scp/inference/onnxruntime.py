@@ -8,12 +8,21 @@ import os
 import numpy as np
 import onnxruntime as ort
 
-from echo_scp.errors import EngineError
+from echo_scp.errors import EngineError, ManifestError
 from echo_scp.inference.engine import Batch
-from echo_scp.inference.manifest import Manifest, Precision
+from echo_scp.inference.manifest import MANIFEST_NAME, Manifest, Precision
 from echo_scp.inference.onnx_artefact import alone
-from echo_scp.inference.tensors import check_batch, check_sides, check_tensors
+from echo_scp.inference.tensors import (
+    check_answers,
+    check_batch,
+    check_sides,
+    check_tensors,
+    has_free_axes,
+    smallest_batch,
+)
 from echo_scp.model import EngineIdentity
+
+_FLOAT32 = "tensor(float)"
 
 
 class OnnxRuntimeEngine:
@@ -32,8 +41,15 @@ class OnnxRuntimeEngine:
         except Exception as error:
             raise EngineError(f"{artefact}: ONNX Runtime cannot load it: {error}") from error
         inputs = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
-        check_tensors(manifest, inputs, {tensor.name: tensor.shape for tensor in self._session.get_outputs()})
+        outputs = {tensor.name: tensor.shape for tensor in self._session.get_outputs()}
+        check_tensors(manifest, inputs, outputs)
         check_sides(manifest, inputs)
+        taken = self._session.get_inputs()[0].type
+        if taken != _FLOAT32:
+            expected = f"a network that takes {_FLOAT32}; {artefact.name} takes {taken}"
+            raise ManifestError(manifest.folder / MANIFEST_NAME, f"artefacts.{precision}.file", expected)
+        if has_free_axes(manifest, outputs):
+            self.run(smallest_batch(manifest))
 
     @property
     def manifest(self) -> Manifest:
@@ -58,9 +74,11 @@ class OnnxRuntimeEngine:
         session, output, source = self._session, self._manifest.output.tensor, self._manifest.input.tensor
         parts = (batch[start : start + self._frames] for start in range(0, max(len(batch), 1), self._frames))
         try:
-            return np.concatenate([session.run([output], {source: part})[0] for part in parts], dtype=np.float32)
+            answers = np.concatenate([session.run([output], {source: part})[0] for part in parts], dtype=np.float32)
         except Exception as error:
             raise EngineError(f"{self._manifest.name}: inference failed: {error}") from error
+        check_answers(self._manifest, batch, answers)
+        return answers
 
     def close(self) -> None:
         """Let the session and its threads go."""

@@ -62,13 +62,18 @@ class PlanCache:
     """A folder of plans; a file is a line of JSON (the key and the plan's hash), then the plan."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder when it is missing; raises ConfigurationError when others could write into it."""
+        """Make the folder when it is missing; raises ConfigurationError when it is not ours alone to write."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = folder.stat()
         except OSError as error:
             raise ConfigurationError(f"analysis.plan_folder: {folder}: cannot be made: {error.strerror}") from error
-        if status.st_uid != os.geteuid() or status.st_mode & _WRITABLE_BY_OTHERS:
+        if status.st_uid != os.geteuid():
+            raise ConfigurationError(
+                f"analysis.plan_folder: {folder}: belongs to the user with number {status.st_uid}, expected the "
+                f"one who runs this, {os.geteuid()}: run it as the node's user (sudo -u), or chown -R it"
+            )
+        if status.st_mode & _WRITABLE_BY_OTHERS:
             raise ConfigurationError(
                 f"analysis.plan_folder: {folder}: expected a folder that only the node's user can write (chmod 700)"
             )

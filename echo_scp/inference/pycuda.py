@@ -31,7 +31,8 @@ class PycudaDevice:
         try:
             yield
         finally:
-            cuda.Context.pop()
+            with _translated():
+                cuda.Context.pop()
 
     def allocate(self, size_bytes: int) -> Address:
         with _translated():
@@ -70,12 +71,13 @@ class PycudaDevice:
             self._streams[stream].synchronize()
 
     def close(self) -> None:
-        with self.current():
+        with self.current(), _translated():
             self._streams.clear()
             for memory in reversed(self._memory):
                 memory.free()
             self._memory.clear()
-        self._context.detach()
+        with _translated():
+            self._context.detach()
 
 
 @contextmanager

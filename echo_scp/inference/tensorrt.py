@@ -116,6 +116,7 @@ class _PlanSource:
         return self.manifest.artefact_path(self.precision)
 
     def key(self) -> PlanKey:
+        frame = "x".join(map(str, self.manifest.input_shape))  # free axes of the artefact, fixed in the plan
         return PlanKey.of(
             engine=self.manifest.name,
             precision=self.precision,
@@ -123,7 +124,8 @@ class _PlanSource:
             tensorrt=flavour(self.trt),
             gpu=self.gpu,
             batch=self.buckets[-1],
-            flags=f"{FLAGS}, output {self.manifest.output.tensor}, workspace {self.workspace_bytes // _MB} MB",
+            flags=f"{FLAGS}, frames {frame}, output {self.manifest.output.tensor}, "
+            f"workspace {self.workspace_bytes // _MB} MB",
         )
 
     def build(self) -> bytes:

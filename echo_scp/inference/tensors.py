@@ -71,6 +71,27 @@ def check_batch(manifest: Manifest, batch: Batch) -> None:
         raise EngineError(f"{manifest.name}: expected float32 (N, {expected}){fewer}, got {batch.dtype} {batch.shape}")
 
 
+def check_answers(manifest: Manifest, batch: Batch, answers: Batch) -> None:
+    """Raise EngineError when `answers` are not one per item of `batch`: outlines have the sides of what was asked."""
+    stated = manifest.output_shape
+    if manifest.task == "segmentation" and manifest.input.layout == "NCHW":
+        stated = (stated[0], *batch.shape[2:])
+    if answers.shape != (len(batch), *stated):
+        expected = f"{(len(batch), *stated)} for {batch.shape}"
+        raise EngineError(f"{manifest.name}: expected answers of shape {expected}, got {answers.shape}")
+
+
+def smallest_batch(manifest: Manifest) -> Batch:
+    """Return one black item of the smallest shape that the engine takes."""
+    shape, step = manifest.input_shape, manifest.input.multiple_of
+    return np.zeros((1, *(shape if step is None else (shape[0], step, step))), dtype=np.float32)
+
+
+def has_free_axes(manifest: Manifest, outputs: Shapes) -> bool:
+    """Tell whether the shape of an answer shows only when there is one."""
+    return not all(map(_is_fixed, outputs[manifest.output.tensor][1:]))
+
+
 def run_whole(manifest: Manifest, batch: Batch, run: Callable[[Batch], Batch]) -> Batch:
     """Return the answers to `batch` (N, ...) of a `run` that takes the whole input shape alone, as a plan does.
 

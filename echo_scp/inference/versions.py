@@ -64,17 +64,20 @@ def rollback(name: str, config: AnalysisConfig, now: datetime) -> Decision:
     _previous(read_history(site_folder(config)), name)  # before `deciding` makes the folder
     with deciding(site_folder(config)) as history:
         target = _previous(history, name)
-        if target.action != "release":
-            _prove(_folder_of(target, config), config)
+        _prove(_unpinned(name, config) if target.action == "release" else _folder_of(target, config), config)
         decision = target.model_copy(update={"action": "rollback", "at": now.replace(microsecond=0)})
         write_history(site_folder(config), (*history, decision))
     return decision
 
 
 def release(name: str, config: AnalysisConfig, now: datetime) -> Decision:
-    """Take the pin off, so that the folder NAME runs, whatever it holds; raises EngineError when there is no pin."""
+    """Take the pin off, so that the folder NAME runs, whatever it will hold.
+
+    Raises EngineError when there is no pin or no such folder, that or ManifestError when it cannot run.
+    """
     if pin_of(name, config) is None:
         raise EngineError(f"{name}: is not pinned")
+    _prove(_unpinned(name, config), config)
     with deciding(site_folder(config)) as history:
         decision = Decision(engine=name, action="release", at=now.replace(microsecond=0))
         write_history(site_folder(config), (*history, decision))
@@ -109,6 +112,13 @@ def _prove(folder: EngineFolder, config: AnalysisConfig) -> None:
 
 def _default(name: str, config: AnalysisConfig) -> EngineFolder | None:
     return next((folder for folder in engine_folders(config) if folder.name == name and folder.is_default), None)
+
+
+def _unpinned(name: str, config: AnalysisConfig) -> EngineFolder:
+    folder = _default(name, config)
+    if folder is None:
+        raise EngineError(f"{name}: no folder is called plainly '{name}', so that nothing would run without the pin")
+    return folder
 
 
 def _previous(history: History, name: str) -> Decision:

@@ -4,7 +4,7 @@ from echo_scp.measure.age import note_child
 from echo_scp.measure.anatomy import refuse_other_views
 from echo_scp.measure.body import find_body
 from echo_scp.measure.clip import doubted, measure_clip
-from echo_scp.measure.orientation import stands_on_head, upended, upended_outlines
+from echo_scp.measure.orientation import upended_outlines, upright
 from echo_scp.measure.patient import several_patients
 from echo_scp.measure.study import measure_study, none_measured
 
@@ -17,7 +17,6 @@ __all__ = [
     "note_child",
     "refuse_other_views",
     "several_patients",
-    "stands_on_head",
-    "upended",
     "upended_outlines",
+    "upright",
 ]

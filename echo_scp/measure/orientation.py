@@ -27,6 +27,11 @@ def stands_on_head(clip: Clip) -> bool:
     return above > NARROWER * max(below, 1.0)
 
 
+def upright(clip: Clip) -> Clip:
+    """Return the clip as the networks know hearts: the probe above."""
+    return upended(clip) if stands_on_head(clip) else clip
+
+
 def upended(clip: Clip) -> Clip:
     """Return the clip upside down, with its region where it is then."""
     rows, region = clip.frames.shape[1], clip.region

@@ -72,3 +72,13 @@ def test_probabilities_are_taken_as_they_come():
     )
 
     assert classify(clip_of(20), engine).confidence == pytest.approx(0.7, abs=1e-5)
+
+
+def test_an_engine_that_answers_no_number_names_no_view():
+    """Not the first of its labels, with a confidence that is no number either."""
+    sure, nothing = (0.91, 0.03, 0.03, 0.03), (np.nan,) * 4
+
+    estimate = classify(clip_of(20), engine_saying(sure, sure, nothing, sure))
+
+    assert (estimate.view, estimate.confidence) == (View.OTHER, 0.0)
+    assert dict(estimate.probabilities)[View.A4C] == 0.0

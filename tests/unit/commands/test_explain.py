@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from echo_scp.commands.explain import frames_seen
+from echo_scp.commands.explain import explain, frames_seen
 from echo_scp.errors import EngineError
-from tests.unit.fakes import make_clip, make_manifest
+from echo_scp.inference import runtime
+from tests.unit.fakes import FakeEngine, make_clip, make_manifest
+from tests.unit.test_pipeline import write_cine
 
 OUTPUT = {"tensor": "ef", "activation": "regression", "values": ({"name": "ejection_fraction", "unit": "%"},)}
 
@@ -56,3 +58,23 @@ def test_a_frame_that_is_not_there_is_told():
     """With how many there are."""
     with pytest.raises(EngineError, match="has 20 frames, no frame 21"):
         frames_seen(make_numbered_clip(20), make_manifest("view"), 21)
+
+
+@pytest.mark.parametrize("on_its_head", [False, True])
+def test_a_picture_on_its_head_is_explained_as_the_networks_see_it(tmp_path, monkeypatch, on_its_head):
+    """The analysis shows it to them upright; what is explained is that answer."""
+    opened = []
+
+    def open_engine(manifest, config):
+        opened.append(FakeEngine(manifest, lambda batch: np.zeros((len(batch), *manifest.output_shape), np.float32)))
+        return opened[-1]
+
+    monkeypatch.setattr(runtime, "open_engine", open_engine)
+    monkeypatch.chdir(tmp_path)
+    write_cine(tmp_path, 1, on_its_head=on_its_head)
+
+    explain("view", tmp_path / "1.dcm", out=tmp_path / "why.png")
+
+    lit = opened[0].batches[0][0, 0] > 0.2
+    assert lit[: len(lit) // 2].sum() < lit[len(lit) // 2 :].sum()
+    assert (tmp_path / "why.png").is_file()

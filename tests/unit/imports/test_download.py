@@ -163,3 +163,27 @@ def test_what_is_known_by_name_can_be_imported():
     """Each published file says its kind and its terms."""
     assert {file.kind for file in PUBLISHED.values()} <= set(KINDS)
     assert all(file.url.startswith("https://") and file.licence for file in PUBLISHED.values())
+
+
+@pytest.mark.parametrize("sha256", ["abc", f"sha256:{SHA256}", "g" * 64])
+def test_a_hash_that_is_none_is_refused_before_anything_is_fetched(server, site, tmp_path, sha256):
+    """A slip would cost the whole transfer."""
+    with pytest.raises(ConfigurationError, match="expected 64 hexadecimal digits"):
+        download(f"{site}/weights.pt", tmp_path, sha256)
+
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("url", ["http://[bad/weights.pt", "http://localhost/a%00.pt"])
+def test_an_address_that_is_none_is_refused(tmp_path, url):
+    """Neither a host nor a file could be called so."""
+    with pytest.raises(ConfigurationError, match="expected an http or https address"):
+        download(url, tmp_path)
+
+
+def test_an_address_may_be_written_as_it_is_read(server, site, tmp_path):
+    """With blanks and letters of any script."""
+    path = download(f"{site}/Gewichte für A4C%2B.pt", tmp_path, SHA256)
+
+    assert path.name == "Gewichte für A4C+.pt"
+    assert server.asked == ["/Gewichte%20f%C3%BCr%20A4C%2B.pt"]

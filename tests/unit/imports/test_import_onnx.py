@@ -258,3 +258,20 @@ def test_a_written_manifest_is_read_back_as_it_was():
     }
 
     assert tomllib.loads(to_toml(values)) == {**values, "input": {"mean": [32.7, 1e-07], "size": 112, "flag": True}}
+
+
+def test_what_is_wrong_is_told_of_the_engine_not_of_a_folder_that_is_gone(tmp_path):
+    """The import writes beside the place, and removes that again."""
+    with pytest.raises(ManifestError) as caught:
+        import_engine(
+            "onnx", [make_file(tmp_path)], ImportOptions("mine", settings=(*OUTLINES, "task=other")), tmp_path
+        )
+
+    assert str(caught.value).startswith("mine/manifest.toml: task: expected ")
+
+
+def test_any_name_and_any_text_of_a_manifest_is_written_as_toml(tmp_path):
+    """A metric's name has blanks and brackets, a licence any script."""
+    values = {"licence": "\U0001f600 \x7f", "metrics": {"LV Dice (A4C)": 0.9, "a.b": 1.0}, "x y": {"z": {"k k": 1}}}
+
+    assert tomllib.loads(to_toml(values)) == values

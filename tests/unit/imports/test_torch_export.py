@@ -128,3 +128,14 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path):
 
     with pytest.raises(EngineError, match=r"model\.onnx: torch cannot export it"):
         torch_export.write_onnx(Choosing(), torch.rand(2, 1, 4, 4), "out", tmp_path / "model.onnx")
+
+
+def test_a_network_that_gives_more_than_a_tensor_is_named(tmp_path):
+    """A table of outputs, as torchvision's segmentation networks give."""
+
+    class Several(nn.Module):
+        def forward(self, frames):
+            return {"out": frames, "aux": 2 * frames}
+
+    with pytest.raises(EngineError, match="expected a network that gives one tensor, got a dict"):
+        torch_export.write_onnx(Several(), torch.rand(2, 1, 8, 8), "answer", tmp_path / "model.onnx")

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from echo_scp.errors import GpuError, GpuFault, ManifestError
-from echo_scp.inference.building import build_plan, flavour, load_tensorrt
+from echo_scp.inference.building import build_plan, flavour, load_tensorrt, messages
 from echo_scp.inference.catalogue import list_manifests, shipped_folder
 from echo_scp.inference.half import half_precision
 from echo_scp.inference.manifest import Manifest, Precision
@@ -151,3 +151,12 @@ def test_no_tensorrt_is_a_typed_error_that_names_the_extra(monkeypatch):
 def test_the_flavour_names_library_and_version(trt):
     """A plan of another one is stale."""
     assert flavour(trt) == f"tensorrt_rtx {trt.__version__}"
+
+
+def test_what_was_told_of_a_build_that_succeeded_is_not_the_reason_of_a_later_failure(trt, manifest):
+    """A tactic that finds too little memory is passed over; the run that fails later did not lack any."""
+    messages(trt).logger.log(trt.ILogger.ERROR, "Error Code 2: OutOfMemory")
+
+    build(trt, manifest)
+
+    assert messages(trt).error(GpuFault.EXECUTION_FAILED, "a run failed").fault is GpuFault.EXECUTION_FAILED

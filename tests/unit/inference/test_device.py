@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -202,3 +204,40 @@ def test_a_network_that_cannot_be_recorded_is_queued_each_time(driver_folder):
 
     assert [line for line in told if line.isdigit()] == ["1", "2"]
     assert not [line for line in calls if line.startswith("launched")]
+
+
+class LostError(Exception):
+    """The root of pycuda's errors."""
+
+
+def lost_pycuda() -> ModuleType:
+    """Return what stands for `pycuda.driver` on a GPU that is lost: contexts are pushed, everything else fails."""
+
+    def fail(*arguments):
+        raise LostError("the context is destroyed")
+
+    driver = ModuleType("pycuda.driver")
+    context = SimpleNamespace(push=lambda: None, detach=fail)
+    vars(driver).update(
+        Error=LostError,
+        MemoryError=type("MemoryError", (LostError,), {}),
+        init=lambda: None,
+        Device=lambda number: SimpleNamespace(retain_primary_context=lambda: context),
+        Context=SimpleNamespace(pop=fail),
+    )
+    return driver
+
+
+def test_a_lost_gpu_is_a_typed_error_of_pycuda_too(monkeypatch):
+    """Also while the thread leaves its context: the node then goes over to the processor."""
+    driver = lost_pycuda()
+    monkeypatch.setitem(sys.modules, "pycuda", SimpleNamespace(driver=driver))
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    monkeypatch.delitem(sys.modules, "echo_scp.inference.pycuda", raising=False)
+    device = importlib.import_module("echo_scp.inference.pycuda").PycudaDevice()
+    monkeypatch.delitem(sys.modules, "echo_scp.inference.pycuda")
+
+    with pytest.raises(GpuError, match="the context is destroyed") as caught:
+        device.close()
+
+    assert caught.value.fault is GpuFault.EXECUTION_FAILED

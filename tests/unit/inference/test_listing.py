@@ -57,3 +57,17 @@ def test_an_engine_that_nobody_uses_is_no_problem(tmp_path):
 
     assert listing.problems == ()
     assert not listing.engines[0].runs
+
+
+def test_an_engine_in_use_that_is_broken_or_does_something_else_is_a_problem(tmp_path):
+    """The node reads both at its start."""
+    folder = make_engine(tmp_path / "view", "7.0.0")
+    (folder / "model.onnx").unlink()
+
+    problems = list_engines(site_config(tmp_path, segmentation_engine="view")).problems
+    assert len(problems) == 1
+    assert "artefacts.fp32.file: expected a readable file model.onnx" in problems[0]
+
+    problems = list_engines(site_config(tmp_path, view_engine="lv-apical")).problems
+    assert len(problems) == 1
+    assert "task: expected 'view', got 'segmentation'" in problems[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,16 @@ def test_the_folder_is_made_for_this_user_alone(tmp_path):
     PlanCache(tmp_path / "deep" / "plans")
 
     assert (tmp_path / "deep" / "plans").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_of_another_user_is_refused_with_what_helps(tmp_path, monkeypatch):
+    """Whose plans were built as root has a folder that no chmod gives to the node."""
+    PlanCache(tmp_path / "plans")
+    owner = (tmp_path / "plans").stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    with pytest.raises(ConfigurationError, match=rf"number {owner}, expected .* {owner + 1}: .*sudo -u.*chown"):
+        PlanCache(tmp_path / "plans")
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707])

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from echo_scp.config import AnalysisConfig
-from echo_scp.errors import EngineError, GpuError, GpuFault
+from echo_scp.errors import EngineError, GpuError, GpuFault, ManifestError
 from echo_scp.inference import runtime
 from echo_scp.inference.engine import Engine
 from echo_scp.inference.half import half_precision
@@ -180,3 +180,35 @@ def test_weights_in_a_file_that_no_hash_covers_are_refused(tmp_path, monkeypatch
 
     with pytest.raises(EngineError, match=r"model\.onnx: ONNX Runtime cannot load it"):
         OnnxRuntimeEngine(manifest)
+
+
+def test_a_network_that_takes_another_type_is_refused_when_it_is_loaded(tmp_path):
+    """At the start of the node, not by its first study."""
+    manifest = make_network(tmp_path)
+    model = onnx.load(manifest.artefact_path("fp32"))
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in model.graph.node:
+        node.input[:] = ["single" if name == "frames" else name for name in node.input]
+    model.graph.node.insert(0, onnx.helper.make_node("Cast", ["frames"], ["single"], to=onnx.TensorProto.FLOAT))
+    onnx.save(model, manifest.artefact_path("fp32"))
+
+    with pytest.raises(ManifestError, match=r"fp32\.file: expected .*; model\.onnx takes tensor\(float16\)"):
+        OnnxRuntimeEngine(manifest)
+
+
+@pytest.mark.parametrize("multiple_of", [8, None])
+def test_outlines_of_another_size_than_the_frames_are_refused_when_the_network_is_loaded(tmp_path, multiple_of):
+    """Where the file leaves the size open: outlines of half the size would be put in the wrong place."""
+    manifest = make_network(tmp_path, multiple_of=8)
+    model = onnx.load(manifest.artefact_path("fp32"))
+    next(node for node in model.graph.node if node.op_type == "Conv" and "logits" in node.output).output[0] = "whole"
+    model.graph.node.append(
+        onnx.helper.make_node("MaxPool", ["whole"], ["logits"], kernel_shape=[2, 2], strides=[2, 2])
+    )
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "fewer rows"
+    model.graph.output[0].type.tensor_type.shape.dim[3].dim_param = "fewer columns"
+    onnx.save(model, manifest.artefact_path("fp32"))
+    tensor = manifest.input.model_copy(update={"multiple_of": multiple_of})
+
+    with pytest.raises(EngineError, match=r"expected answers of shape \(1, 4, (\d+), \1\) for \(1, 1, \1, \1\), got"):
+        OnnxRuntimeEngine(manifest.model_copy(update={"input": tensor}))

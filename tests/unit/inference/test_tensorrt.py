@@ -80,6 +80,18 @@ def test_a_plan_is_built_once(machine, config, manifest):
     assert machine.built == [64]
 
 
+def test_the_same_artefact_at_another_size_gets_a_plan_of_its_own(machine, config, tmp_path):
+    """A network of free sides says in its manifest alone how large the frames of its plan are."""
+    manifest = make_network(tmp_path / "free", multiple_of=8)
+    smaller = make_network(tmp_path / "free", multiple_of=8, size=24)
+    tensorrt.open_tensorrt(manifest, "fp32", config).close()
+
+    logits = tensorrt.open_tensorrt(smaller, "fp32", config).run(make_frames(smaller, 2))
+
+    assert machine.built == [64, 64]
+    assert logits.shape[2:] == (24, 24)
+
+
 def test_a_plan_is_built_anew_when_asked(machine, config, manifest):
     """`engines build` does not trust what lies there."""
     tensorrt.open_tensorrt(manifest, "fp32", config).close()

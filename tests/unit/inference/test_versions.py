@@ -238,3 +238,23 @@ def test_what_was_not_added_leaves_nothing_behind(tmp_path):
             add(path, config)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [release, rollback])
+def test_a_pin_without_which_nothing_would_run_stays(tmp_path, command):
+    """No folder is called plainly so: the next start would fail."""
+    config = site_config(tmp_path)
+    make_engine(tmp_path / "mine", "1.0.0", name="mine")
+    pin("mine", "1.0.0", config, NOW)
+    if command is rollback:
+        release("mine", config, NOW)
+        make_engine(tmp_path / "mine@2.0.0", "2.0.0", name="mine")
+        pin("mine", "2.0.0", config, NOW)
+        rollback("mine", config, NOW)
+    (tmp_path / "mine").rename(tmp_path / "mine@1.0.0")
+    before = read_history(tmp_path)
+
+    with pytest.raises(EngineError, match="no folder is called plainly 'mine'"):
+        command("mine", config, NOW)
+
+    assert read_history(tmp_path) == before

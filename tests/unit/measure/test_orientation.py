@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from echo_scp.measure import stands_on_head, upended, upended_outlines
+from echo_scp.measure.orientation import stands_on_head, upended, upended_outlines
 from echo_scp.model import Region, Segmentation, View
 from echo_scp.phantom.heart import Heart
 from echo_scp.phantom.scene import Rhythm, Scanner, render
