@@ -148,7 +148,10 @@ class Clerk:
     def _is_behind(self, requested_at: float) -> bool:
         """Say whether something waits in the spool that came before a request."""
         ready = self._spool.ready()
-        return bool(ready) and ready[0].stat().st_mtime <= requested_at
+        try:
+            return bool(ready) and ready[0].stat().st_mtime <= requested_at
+        except FileNotFoundError:  # the indexer took it meanwhile: it may be what was missing
+            return True
 
 
 class Reporter:
