@@ -18,6 +18,7 @@ from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequ
 from echo_scp.completeness import StepState
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database
+from echo_scp.errors import StorageError
 from echo_scp.index import Indexer
 from echo_scp.jobs import JobQueue, Work
 from echo_scp.procedure_step import ProcedureStep, StepChange, StepDesk
@@ -197,6 +198,22 @@ def test_a_row_whose_file_is_gone_is_not_committed(site):
     answer = site.answer()
     assert answer is not None
     assert [reason for _, reason in answer.failed] == [FailureReason.PROCESSING_FAILURE]
+
+
+def test_while_the_store_is_not_there_nothing_is_answered(site):
+    """A shared one may not be mounted: its files are not gone."""
+    site.ask(*site.receive(1))
+    store, elsewhere = site.config.data_folder / "store", site.folder / "elsewhere"
+    store.rename(elsewhere)
+    with pytest.raises(StorageError):
+        site.clerk.work(time.time())
+    elsewhere.rename(store)
+
+    site.work(time.time())
+
+    answer = site.answer()
+    assert answer is not None
+    assert answer.failed == ()
 
 
 def test_another_class_than_was_stored_is_a_conflict(site):

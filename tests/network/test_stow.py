@@ -159,7 +159,7 @@ def test_anything_else_is_no_delivery(tmp_path, status, body, error):
         send(make_file(tmp_path), url)
 
     assert type(raised.value) is error
-    assert f"HTTP {status}" in raised.value.detail
+    assert f"HTTP {status}" in raised.value.quoting
 
 
 def test_a_page_of_200_is_no_delivery(tmp_path):
@@ -167,7 +167,10 @@ def test_a_page_of_200_is_no_delivery(tmp_path):
     service = StowService(200, "<!DOCTYPE html><title>Sign in</title>")
     service.content_type = "text/html; charset=utf-8"
 
-    with service.running() as url, pytest.raises(DestinationRefusedError, match="does not say that the object is stored"):
+    with (
+        service.running() as url,
+        pytest.raises(DestinationRefusedError, match="does not say that the object is stored"),
+    ):
         send(make_file(tmp_path), url)
 
 
