@@ -118,7 +118,9 @@ class Clerk:
                 transaction.execute("hold_studies", calling_ae_titles=titles, seconds=_HOLD_S)
 
     def _resolve(self, request: CommitmentRequest, now: float) -> None:
-        """Answer a request, unless what is missing may still get its row."""
+        """Answer a request, unless what is missing may still get its row. Raises StorageError."""
+        if not self._spool.has_store:
+            raise StorageError("the store is not there: nobody can say what it holds")
         uids = [reference.sop_instance_uid for reference in request.references]
         with self._database.transaction() as transaction:
             stored = _stored(transaction, uids)
@@ -148,7 +150,10 @@ class Clerk:
     def _is_behind(self, requested_at: float) -> bool:
         """Say whether something waits in the spool that came before a request."""
         ready = self._spool.ready()
-        return bool(ready) and ready[0].stat().st_mtime <= requested_at
+        try:
+            return bool(ready) and ready[0].stat().st_mtime <= requested_at
+        except FileNotFoundError:  # the indexer took it meanwhile: it may be what was missing
+            return True
 
 
 class Reporter:

@@ -404,6 +404,12 @@ class Config(_Section):
         return self.audit.file or self.data_folder / "audit.log"
 
     @property
+    def shortest_quiet_period_s(self) -> float:
+        """When to ask first whether a study is complete: no machine's quiet period has passed before."""
+        own = [peer.quiet_period_s for peer in self.receive.peers if peer.quiet_period_s is not None]
+        return min([self.study.quiet_period_s, *own])
+
+    @property
     def store_folder(self) -> Path:
         """The folder whose disk holds the store and the results."""
         return self.shared_folder or self.data_folder

@@ -133,14 +133,23 @@ class DatabaseUnavailableError(EchoScpError):
 
 
 class DeliveryError(EchoScpError):
-    """A destination did not take an object."""
+    """A destination did not take an object.
+
+    `comment` is what it says of that itself. It may name the patient: it is for the tables, never for the log.
+    """
 
     retryable = True
 
-    def __init__(self, destination: str, detail: str) -> None:
+    def __init__(self, destination: str, detail: str, comment: str = "") -> None:
         super().__init__(f"{destination}: {detail}")
         self.destination = destination
         self.detail = detail
+        self.comment = comment
+
+    @property
+    def quoting(self) -> str:
+        """The detail with the comment."""
+        return f"{self.detail} ({self.comment})" if self.comment else self.detail
 
 
 class DestinationUnreachableError(DeliveryError):
@@ -154,8 +163,8 @@ class NoAnswerError(DestinationUnreachableError):
 class DestinationRefusedError(DeliveryError):
     """The destination answered with a failure status, or does not take such objects."""
 
-    def __init__(self, destination: str, detail: str, status: int | None = None) -> None:
-        super().__init__(destination, detail)
+    def __init__(self, destination: str, detail: str, status: int | None = None, comment: str = "") -> None:
+        super().__init__(destination, detail, comment)
         self.status = status
 
 

@@ -186,6 +186,9 @@ class Indexer:
             log.info("instance.own_result", sop_instance_uid=uid)
             return False
         transaction.execute("study_received", **study)
+        transaction.execute(
+            "hasten_named_analysis", study_instance_uid=instance.study_instance_uid, sop_instance_uid=uid
+        )
         log.info("instance.indexed", study_instance_uid=instance.study_instance_uid, sop_instance_uid=uid)
         return True
 

@@ -153,7 +153,7 @@ def _index(config: Config, stack: ExitStack, url: str, receiving: _Receiving) ->
     queue = stack.enter_context(JobQueue(url))
 
     def schedule(study_instance_uid: str) -> None:
-        queue.schedule_analysis(study_instance_uid, config.study.quiet_period_s)
+        queue.schedule_analysis(study_instance_uid, config.shortest_quiet_period_s)
 
     indexer = IndexerThread(Indexer(receiving.spool, database, schedule, receiving.audit))
     receiving.spooled.target = indexer.wake

@@ -23,6 +23,9 @@ from echo_scp.decode import read_instance
 from echo_scp.errors import InstanceError, UnindexableFileError
 from echo_scp.metrics import PURGED_STUDIES
 from echo_scp.report.results import RESULTS_NAME
+from echo_scp.spool import Spool
+
+_FAILURES = 10  # files that cannot be removed: more mean that it is not the files
 
 log = structlog.get_logger(__name__)
 
@@ -37,23 +40,33 @@ class Retention:
     """Keeps the disk below its watermark. Several hosts may do so on one database."""
 
     def __init__(
-        self, config: Config, database: Database, audit: AuditTrail, used_percent: Callable[[], float]
+        self, config: Config, database: Database, spool: Spool, audit: AuditTrail, used_percent: Callable[[], float]
     ) -> None:
         self._settings = config.retention
         self._committing = [destination.name for destination in config.destinations if destination.commitment]
         self._database = database
+        self._spool = spool
         self._audit = audit
         self._used_percent = used_percent
         self._stuck: set[str] = set()  # files that this run could not remove
 
     def run(self) -> int:
-        """Purge from the high watermark down to the low one, longest received first; return how many studies."""
+        """Purge from the high watermark down to the low one, longest received first; return how many studies.
+
+        Nothing is forgotten whose files would stay: while the store is not there, or takes no removal.
+        """
+        if not self._spool.has_store:
+            return 0
         self._stuck.clear()
         self._remove_files()  # what an earlier run was stopped at
         settings, count = self._settings, 0
         if not settings.high_watermark_percent or self._used_percent() <= settings.high_watermark_percent:
             return 0
-        while self._used_percent() > settings.low_watermark_percent and self._purge_next():
+        while (
+            len(self._stuck) < _FAILURES
+            and self._used_percent() > settings.low_watermark_percent
+            and self._purge_next()
+        ):
             count += 1
         if self._used_percent() > settings.high_watermark_percent:
             log.warning("retention.nothing_left_to_purge", purged=count)

@@ -57,7 +57,7 @@ def run_worker(config: Config, url: str, *, alone: bool) -> None:
         gc.freeze()  # what is loaded by now stays: no collection need look at it again
         work = Work(config, database, queue, spool, pipeline, audit=audit, on_queued=deliverer.wake)
         longest_wait_s = config.study.quiet_period_s + ANALYSIS_RETRY_S[1] + CLOCK_TOLERANCE_S
-        retention = Retention(config, database, audit, partial(disk_used_percent, config.store_folder))
+        retention = Retention(config, database, spool, audit, partial(disk_used_percent, config.store_folder))
 
         def keep_house() -> None:
             queue.recover(database, longest_wait_s)

@@ -120,6 +120,16 @@ WHERE study_instance_uid = %(study_instance_uid)s AND NOT EXISTS (
 UPDATE procrastinate_jobs SET scheduled_at = now()
 WHERE queueing_lock = 'study:' || %(study_instance_uid)s AND status = 'todo' AND scheduled_at > now();
 
+-- name: hasten_named_analysis
+-- Perhaps all is here that a finished step names. After study_received: who decides to wait holds that row.
+UPDATE procrastinate_jobs SET scheduled_at = now()
+WHERE queueing_lock = 'study:' || %(study_instance_uid)s AND status = 'todo' AND scheduled_at > now()
+    AND EXISTS (
+        SELECT FROM procedure_step
+        WHERE study_instance_uids @> ARRAY[%(study_instance_uid)s] AND state <> 'IN PROGRESS'
+            AND %(sop_instance_uid)s = ANY (instance_uids)
+    );
+
 -- name: study_inputs
 SELECT path, dataset_sha256, series_instance_uid, sop_instance_uid, sop_class_uid FROM instance i
 WHERE study_instance_uid = %(study_instance_uid)s AND NOT conflicting

@@ -20,10 +20,19 @@ _SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 C.5.6; in a STOW-RS answer too (PS3.1
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """The destination has the object: its status, and the meaning of that status when it is a warning, else ''."""
+    """The destination has the object: its status, and the meaning of that status when it is a warning, else ''.
+
+    `comment` is what it says of that itself; as in DeliveryError it is never for the log.
+    """
 
     status: int
     warning: str
+    comment: str = ""
+
+    @property
+    def quoting(self) -> str:
+        """The warning with the comment."""
+        return f"{self.warning} ({self.comment})" if self.comment else self.warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,7 @@ def judge(destination: Destination, status: int, comment: str) -> DeliveryOutcom
     if status == DUPLICATE:
         return had_it(status)
     if code_to_category(status) == "Warning":
-        return DeliveryOutcome(status, _meaning(status, comment))
+        return DeliveryOutcome(status, _meaning(status), comment)
     raise refusal(destination, status, comment)
 
 
@@ -75,15 +84,15 @@ def had_it(status: int) -> DeliveryOutcome:
 
 def refusal(destination: Destination, status: int, comment: str) -> DestinationRefusedError:
     """Return the error for a status that means that the object was not taken."""
-    detail = f"status 0x{status:04X}: {_meaning(status, comment)}"
+    detail = f"status 0x{status:04X}: {_meaning(status)}"
     error = ObjectNotSupportedError if status == _SOP_CLASS_NOT_SUPPORTED else DestinationRefusedError
-    return error(destination.name, detail, status)
+    return error(destination.name, detail, status, comment)
 
 
-def _meaning(status: int, comment: str) -> str:
-    """Say what a status means: the standard's words, then the destination's own if it gave any."""
+def _meaning(status: int) -> str:
+    """Say what a status means, in the standard's words."""
     category, words = STORAGE_SERVICE_CLASS_STATUS.get(status, (code_to_category(status), "not defined for storage"))
-    return f"{category}, {words}" + (f" ({comment})" if comment else "")
+    return f"{category}, {words}"
 
 
 def comment_of(response: Dataset) -> str:

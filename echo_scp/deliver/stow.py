@@ -102,8 +102,10 @@ def _judge_answer(destination: Destination, answer: httpx.Response) -> DeliveryO
         return judge(destination, stored, "")
     detail = f"HTTP {answer.status_code} {answer.reason_phrase}".strip()
     if answer.is_success:
-        # Some services answer with an empty body, or in XML: the status then says that all was stored.
-        if answer.status_code == 200 and module is None:
+        # Some services answer with an empty body, or in XML: the status then says that all was stored. A page is not of
+        # the service, but of what stands before it: to log in, mostly.
+        is_page = answer.headers.get("Content-Type", "").lower().startswith("text/html")
+        if answer.status_code == 200 and module is None and not (is_page and answer.content):
             return DeliveryOutcome(SUCCESS, "")
         raise DestinationRefusedError(destination.name, f"{detail}: does not say that the object is stored")
     if answer.status_code == _UNSUPPORTED:

@@ -72,10 +72,10 @@ def _echo(topic: str, destination: Destination, calling: str, timeout_s: float) 
     try:
         echo(destination, calling, timeout_s)
     except DestinationRefusedError as error:  # it talks to us; objects are another matter
-        return remark(topic, "C-ECHO", error.detail)
+        return remark(topic, "C-ECHO", error.quoting)
     except DeliveryError as error:
         fix = f"enter AE title {calling} and this machine's address there, and check ae_title {destination.ae_title}"
-        return failed(topic, "C-ECHO", error.detail, fix)
+        return failed(topic, "C-ECHO", error.quoting, fix)
     return passed(topic, "C-ECHO", f"{destination.ae_title} answers {calling}")
 
 

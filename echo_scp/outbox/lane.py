@@ -160,7 +160,7 @@ class Lane:
             sop_instance_uid=taken.sop_instance_uid,
             destination=self._destination.name,
             status=outcome.status,
-            detail=outcome.warning,
+            detail=outcome.quoting,
         )
         DELIVERIES.add(destination=self._destination.name, outcome="warning" if outcome.warning else "delivered")
         log.info("delivery.delivered", **self._about(taken), detail=outcome.warning)
@@ -189,7 +189,7 @@ class Lane:
             sop_instance_uid=taken.sop_instance_uid,
             destination=self._destination.name,
             status=error.status if isinstance(error, DestinationRefusedError) else None,
-            detail=error.detail,
+            detail=error.quoting,
             for_good=unsupported,
             wait_s=retry_wait_s(settings.first_retry_s, settings.maximum_retry_s, taken.failure_count + 1),
             give_up_after_s=settings.give_up_after_h * 3600,

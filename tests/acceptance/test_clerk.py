@@ -18,6 +18,7 @@ from echo_scp.commitment import CommitmentAnswer, CommitmentDesk, CommitmentRequ
 from echo_scp.completeness import StepState
 from echo_scp.config import Config, Destination
 from echo_scp.database.connection import Database
+from echo_scp.errors import StorageError
 from echo_scp.index import Indexer
 from echo_scp.jobs import JobQueue, Work
 from echo_scp.procedure_step import ProcedureStep, StepChange, StepDesk
@@ -157,6 +158,18 @@ def test_what_is_only_in_the_spool_is_waited_for(site):
     assert answer.failed == ()
 
 
+def test_what_the_indexer_takes_while_it_is_looked_at_is_waited_for(site, monkeypatch):
+    """Its row may be the one that was missing; who else asked is answered."""
+    (uid,) = site.receive(1)
+    site.ask(uid, f"{site.study}.2", age_s=clerk_module.MISSING_GRACE_S)
+    monkeypatch.setattr(site.spool, "ready", lambda: (site.folder / "taken meanwhile.dcm",))
+
+    site.work(time.time())
+
+    assert site.answer() is None
+    assert len(list(site.commitments.requests())) == 1
+
+
 def test_what_never_came_is_said_to_have_failed_after_a_while(site):
     """Another host may be about to index it."""
     (uid,) = site.receive(1)
@@ -185,6 +198,22 @@ def test_a_row_whose_file_is_gone_is_not_committed(site):
     answer = site.answer()
     assert answer is not None
     assert [reason for _, reason in answer.failed] == [FailureReason.PROCESSING_FAILURE]
+
+
+def test_while_the_store_is_not_there_nothing_is_answered(site):
+    """A shared one may not be mounted: its files are not gone."""
+    site.ask(*site.receive(1))
+    store, elsewhere = site.config.data_folder / "store", site.folder / "elsewhere"
+    store.rename(elsewhere)
+    with pytest.raises(StorageError):
+        site.clerk.work(time.time())
+    elsewhere.rename(store)
+
+    site.work(time.time())
+
+    answer = site.answer()
+    assert answer is not None
+    assert answer.failed == ()
 
 
 def test_another_class_than_was_stored_is_a_conflict(site):
@@ -371,12 +400,32 @@ def test_a_step_hastens_the_job_that_waits(site, url):
     site.steps.create(ProcedureStep(f"{site.study}.9", StepState.IN_PROGRESS, (site.study,), (uid,)))
     site.work(time.time())
 
+    assert is_job_due(url, site.study)
+
+
+def test_the_last_instance_that_a_finished_step_names_hastens_the_job_that_waits(site, url):
+    """That one was scheduled when the step was finished, for the quiet period of what was missing."""
+    step = f"{site.study}.9"
+    site.receive(1)
+    site.steps.create(ProcedureStep(step, StepState.IN_PROGRESS, (site.study,), ()))
+    site.steps.change(step, StepChange(StepState.COMPLETED, (f"{site.study}.1", f"{site.study}.2")))
+    site.work(time.time())
+    with JobQueue(url) as queue:
+        queue.schedule_analysis(site.study, QUIET_PERIOD_S)
+    site.receive(3)  # which the step does not name
+    before = is_job_due(url, site.study)
+
+    site.receive(2)
+
+    assert (before, is_job_due(url, site.study)) == (False, True)
+
+
+def is_job_due(url: str, study: str) -> bool:
     with psycopg.connect(url) as connection:
         row = connection.execute(
-            "SELECT scheduled_at <= now() FROM procrastinate_jobs WHERE queueing_lock = %s", (f"study:{site.study}",)
+            "SELECT scheduled_at <= now() FROM procrastinate_jobs WHERE queueing_lock = %s", (f"study:{study}",)
         ).fetchone()
-
-    assert row == (True,)
+    return row == (True,)
 
 
 def test_commitment_of_all_that_is_here_is_believed_of_a_machine_that_asks_once(tmp_path, database):

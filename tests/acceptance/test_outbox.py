@@ -37,7 +37,7 @@ from echo_scp.report import ResultFile
 from echo_scp.spool import Spool
 from tests.acceptance.running import wait_for
 from tests.network.commitment_scp import CommitmentScp
-from tests.network.test_deliver import StorageScp, make_file
+from tests.network.test_deliver import StorageScp, make_file, make_status
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
 
@@ -217,6 +217,22 @@ def test_a_clock_that_jumps_back_holds_nothing_up(database, tmp_path):
         outbox.lane.send_due()
 
     assert outbox.rows("state") == [("delivered",)]
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xB000])
+def test_the_words_of_a_destination_are_for_the_operator_and_not_for_the_log(database, tmp_path, status, capfd):
+    """An archive that refuses or changes an object may name its patient."""
+    with StorageScp(make_status(status, "JANE^DOE is locked")).running() as port:
+        outbox = Outbox(database, tmp_path, port)
+        outbox.queue("SR")
+
+        outbox.lane.send_due()
+
+    ((detail,),) = outbox.rows("detail")
+    assert "JANE^DOE is locked" in detail
+    told = "".join(capfd.readouterr())
+    assert "delivery." in told
+    assert "JANE" not in told
 
 
 def test_a_refused_object_holds_up_no_other(database, tmp_path):

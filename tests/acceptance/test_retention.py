@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from echo_scp import retention as retention_module
 from echo_scp.audit import AuditTrail
 from echo_scp.config import AuditConfig, Config, Destination
 from echo_scp.database.connection import Database
@@ -77,7 +80,7 @@ class Site:
             return cursor.fetchall() if cursor.description else []
 
     def purge(self) -> int:
-        return Retention(self.config, self.database, self.audit, self._percent).run()
+        return Retention(self.config, self.database, self.spool, self.audit, self._percent).run()
 
     def _percent(self) -> float:
         return self.used.pop(0) if len(self.used) > 1 else self.used[0]
@@ -264,6 +267,43 @@ def test_a_file_that_cannot_be_removed_holds_up_no_other(database, tmp_path):
     assert not stored[1].exists()
     assert left == [(str(stored[0]),)]
     assert site.execute("SELECT path FROM purged_file") == []
+
+
+def test_where_no_file_can_be_removed_no_more_studies_are_forgotten(database, tmp_path, monkeypatch):
+    """As on a disk that an error made read-only: each study would go without making any room."""
+    site = Site(database, tmp_path)
+    monkeypatch.setattr(retention_module, "_FAILURES", 2)
+    for number in range(4):
+        site.receive(f"1.2.15.{number}")
+        site.report(f"1.2.15.{number}", "delivered")
+
+    def refuse(_: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(retention_module, "_unlink", refuse)
+
+    counts = [site.purge(), site.purge()]
+
+    assert counts == [1, 0]
+    assert site.execute("SELECT count(*) FROM instance") == [(3,)]
+
+
+def test_while_the_store_is_not_there_nothing_is_forgotten(database, tmp_path):
+    """A shared one may not be mounted: its files would stay for ever, and the trail would say that they are gone."""
+    site = Site(database, tmp_path)
+    stored = [site.receive(study) for study in ("1.2.16", "1.2.17")]
+    site.report("1.2.17", "delivered")
+    with database.transaction() as transaction:
+        transaction.execute("forget_study_files", study_instance_uid="1.2.16")
+    store, elsewhere = tmp_path / "data" / "store", tmp_path / "elsewhere"
+    store.rename(elsewhere)
+
+    while_away = site.purge()
+    elsewhere.rename(store)
+    site.purge()
+
+    assert while_away == 0
+    assert [path.exists() for path in stored] == [False, False]
 
 
 def test_how_full_a_disk_is(tmp_path):

@@ -241,15 +241,15 @@ def test_a_failure_status_is_a_refusal_with_its_meaning(tmp_path, status, meanin
     assert refused.value.retryable
 
 
-def test_the_comment_of_the_destination_is_in_the_error(tmp_path):
-    """(0000,0902) often says more than the status."""
-    answer = make_status(0xA700, "quota of department exceeded")
+def test_the_comment_of_the_destination_is_in_the_error_and_not_in_what_is_logged_of_it(tmp_path):
+    """(0000,0902) often says more than the status; it may name the patient."""
+    answer = make_status(0xA700, "JANE^DOE is locked")
 
-    with (
-        StorageScp(answer).running() as port,
-        pytest.raises(DestinationRefusedError, match="quota of department exceeded"),
-    ):
+    with StorageScp(answer).running() as port, pytest.raises(DestinationRefusedError) as refused:
         send(make_file(tmp_path), make_destination(port))
+
+    assert "JANE^DOE is locked" in refused.value.quoting
+    assert "JANE" not in f"{refused.value} {refused.value.detail}"
 
 
 # --- negotiation -----------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class StowService:
     def __init__(self, status: int = 200, body: str = module(REFERENCED)) -> None:
         self.status = status
         self.body = body
+        self.content_type = "application/dicom+json"
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.parts: list[tuple[str, bytes]] = []  # content type and content
@@ -81,7 +82,7 @@ class StowService:
         message = message_from_bytes(b"Content-Type: " + request.headers["Content-Type"].encode() + b"\r\n\r\n" + body)
         self.parts += [(part.get_content_type(), part.get_payload(decode=True)) for part in message.get_payload()]
         request.send_response(self.status)
-        request.send_header("Content-Type", "application/dicom+json")
+        request.send_header("Content-Type", self.content_type)
         request.send_header("Content-Length", str(len(self.body)))
         request.end_headers()
         request.wfile.write(self.body.encode())
@@ -158,7 +159,19 @@ def test_anything_else_is_no_delivery(tmp_path, status, body, error):
         send(make_file(tmp_path), url)
 
     assert type(raised.value) is error
-    assert f"HTTP {status}" in raised.value.detail
+    assert f"HTTP {status}" in raised.value.quoting
+
+
+def test_a_page_of_200_is_no_delivery(tmp_path):
+    """A proxy that wants somebody to log in answers so; the service has nothing."""
+    service = StowService(200, "<!DOCTYPE html><title>Sign in</title>")
+    service.content_type = "text/html; charset=utf-8"
+
+    with (
+        service.running() as url,
+        pytest.raises(DestinationRefusedError, match="does not say that the object is stored"),
+    ):
+        send(make_file(tmp_path), url)
 
 
 def test_a_service_that_is_not_there_is_unreachable(tmp_path, free_port):

@@ -181,3 +181,11 @@ def test_the_settings_of_an_analysis_are_those_that_can_change_a_number(key, val
 def test_a_new_key_of_an_analysis_counts_until_somebody_says_otherwise():
     """What cannot change a number is listed by name, and every name is a key."""
     assert set(AnalysisConfig.model_fields) >= _CHANGES_NO_NUMBER
+
+
+def test_the_shortest_quiet_period_is_that_of_the_fastest_machine():
+    """A study is asked for the first time when it has passed; who needs longer is waited for."""
+    peers = [{"name": name, "ae_title": name, "quiet_period_s": s} for name, s in (("a", 20), ("b", None), ("c", 900))]
+
+    assert Config().shortest_quiet_period_s == 30
+    assert Config.model_validate({"receive": {"peers": peers}}).shortest_quiet_period_s == 20
