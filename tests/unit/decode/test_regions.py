@@ -141,6 +141,39 @@ def test_a_region_of_an_unknown_scale_is_not_trusted(corners: tuple[int, int, in
     assert near(box(region), SECTOR, 4)
 
 
+@pytest.mark.parametrize("factor", [1.25, 1.6])
+def test_a_region_of_a_smaller_picture_is_not_trusted(factor: float) -> None:
+    """The archive enlarged the frames and left the regions: they fit still, and volumes would be twice wrong."""
+    enlarged = np.stack([cv2.resize(frame, None, fx=factor, fy=factor) for frame in FRAMES])
+    x0, y0, x1, y1 = SECTOR
+    tight = {"RegionLocationMinX0": x0, "RegionLocationMinY0": y0}
+    region, notes = place(tight | {"RegionLocationMaxX1": x1 - 1, "RegionLocationMaxY1": y1 - 1}, frames=enlarged)
+
+    assert region.spacing is None
+    assert set(notes) == {Flag.REGION_OUTSIDE_IMAGE, Flag.NO_CALIBRATION}
+    assert "% of what moves there goes beyond it" in notes[Flag.REGION_OUTSIDE_IMAGE]
+    assert near(box(region), tuple(round(factor * edge) for edge in SECTOR), 6)
+
+
+def test_a_still_picture_does_not_doubt_its_region() -> None:
+    """Nothing moves: nothing contradicts the header."""
+    region, notes = place({}, frames=np.repeat(FRAMES[:1], 12, axis=0))
+
+    assert region.spacing == PixelSpacing(1.0, 1.0)
+    assert notes == {}
+
+
+def test_what_moves_beside_the_region_does_not_doubt_it() -> None:
+    """A second picture, larger than the listed one, has nothing to do with its scale."""
+    x0, y0, x1, y1 = SECTOR
+    tight = {"RegionLocationMinX0": x0, "RegionLocationMinY0": y0}
+    beside = np.concatenate([FRAMES, np.stack([cv2.resize(frame, (160, 96)) for frame in FRAMES])], axis=2)
+    region, notes = place(tight | {"RegionLocationMaxX1": x1 - 1, "RegionLocationMaxY1": y1 - 1}, frames=beside)
+
+    assert region.spacing == PixelSpacing(1.0, 1.0)
+    assert notes == {}
+
+
 def test_without_regions_the_moving_sector_is_found() -> None:
     """Banner and ECG strip are left out, and nothing is known of the scale."""
     region, notes = place()
