@@ -21,6 +21,8 @@ TWO_D, M_MODE, SPECTRAL = 1, 2, 3  # Region Spatial Format, C.8.5.5.1.1
 TISSUE, COLOUR_FLOW = 1, 2  # Region Data Type, C.8.5.5.1.2
 _CENTIMETRES = 3  # Physical Units, C.8.5.5.1.15
 _FINEST_MM, _COARSEST_MM = 0.01, 2.0
+_SHALLOWEST_MM, _DEEPEST_MM = 20.0, 600.0  # of a region's height, screen and all; beyond, cm stands for another unit
+_MOST_STRETCHED = 3.0  # between the directions: analogue video halves the lines
 _OVERHANG_PX = 2  # carts that write the maximum exclusively, or round it
 _SMALLEST_PX = 16  # less is no picture
 _THUMBNAIL = 0.1  # of the largest region's area: an orientation picture beside a zoomed one
@@ -44,8 +46,8 @@ class ListedRegion:
 
 def listed_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
     """Return the regions that have an area. The maximum coordinates are inclusive."""
-    items = ds.get("SequenceOfUltrasoundRegions") or ()
-    return tuple(region for region in map(_listed, items) if region is not None)
+    listed = map(_listed, tags.items(ds, "SequenceOfUltrasoundRegions"))
+    return tuple(region for region in listed if region is not None)
 
 
 def tissue_regions(ds: Dataset) -> tuple[ListedRegion, ...]:
@@ -116,10 +118,17 @@ def _spacing(region: ListedRegion, factor: int) -> tuple[PixelSpacing | None, tu
         detail = f"Physical Units X, Y Direction (0018,6024), (0018,6026) are {_pair(region.units)}, not 3, 3 (cm)"
         return None, (Note(Flag.WRONG_SPACING_UNITS, detail), Note(Flag.NO_CALIBRATION, detail))
     column_mm, row_mm = (abs(delta or 0.0) * 10 * factor for delta in region.delta)  # the sign is a direction
-    if not all(_FINEST_MM <= spacing_mm <= _COARSEST_MM for spacing_mm in (row_mm, column_mm)):
+    depth_mm = region.box.height / factor * row_mm
+    if not _is_plausible(row_mm, column_mm, depth_mm):
         detail = f"Physical Delta X, Y (0018,602C), (0018,602E) are {_pair(region.delta)} cm: not plausible"
-        return None, (Note(Flag.NO_CALIBRATION, detail),)
+        return None, (Note(Flag.NO_CALIBRATION, f"{detail} in a region that is then {depth_mm:.0f} mm deep"),)
     return PixelSpacing(row_mm=row_mm, column_mm=column_mm), ()
+
+
+def _is_plausible(row_mm: float, column_mm: float, depth_mm: float) -> bool:
+    finer, coarser = sorted((row_mm, column_mm))
+    possible = _FINEST_MM <= finer and coarser <= min(_COARSEST_MM, _MOST_STRETCHED * finer)
+    return possible and _SHALLOWEST_MM <= depth_mm <= _DEEPEST_MM
 
 
 def _place_overhanging(region: ListedRegion, screen: Box, sector: Box) -> tuple[Region, tuple[Note, ...]]:
@@ -134,9 +143,7 @@ def _place_overhanging(region: ListedRegion, screen: Box, sector: Box) -> tuple[
 
 
 def _reach(region: ListedRegion, screen: Box) -> str:
-    return (
-        f"the region reaches ({region.box.x1:.0f}, {region.box.y1:.0f}) in a picture of {screen.x1:.0f} x {screen.y1:.0f}"
-    )
+    return f"the region reaches ({region.box.x1:.0f}, {region.box.y1:.0f}) in a picture of {screen.x1:.0f} x {screen.y1:.0f}"
 
 
 def _unscaled(told: str, sector: Box) -> tuple[Region, tuple[Note, ...]]:
@@ -159,7 +166,9 @@ def _moving_sector(frames: Frames) -> Box:
     if not sectors:
         raise InstanceError(Reason.NO_2D_REGION, "the header does not tell where the 2D picture is, and nothing moves")
     if len(sectors) > 1:
-        raise InstanceError(Reason.TWO_REGIONS, "the header does not tell where the 2D picture is, and two move side by side")
+        raise InstanceError(
+            Reason.TWO_REGIONS, "the header does not tell where the 2D picture is, and two move side by side"
+        )
     return sectors[0]
 
 
