@@ -100,12 +100,12 @@ def jpeg_of_rgb_planes(pixels: np.ndarray) -> Dataset:
     )
 
 
-def palette(pixels: np.ndarray) -> Dataset:
+def palette(pixels: np.ndarray, bits: int = 16, factor: int = 257) -> Dataset:
     """Encode indices that run backwards, so that an index taken for a grey level shows."""
     ds = make_dataset(255 - pixels, PhotometricInterpretation="PALETTE COLOR")
-    table = (255 - np.arange(256)).astype("<u2") * 257
+    table = (255 - np.arange(256)).astype("<u2") * factor
     for colour in ("Red", "Green", "Blue"):
-        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, bits])
         setattr(ds, f"{colour}PaletteColorLookupTableData", table.tobytes())
     return ds
 
@@ -118,6 +118,8 @@ GREY: dict[str, Callable[[], Dataset]] = {
     },
     "MONOCHROME1": lambda: make_dataset(255 - FRAMES, PhotometricInterpretation="MONOCHROME1"),
     "PALETTE COLOR": lambda: palette(FRAMES),
+    "PALETTE COLOR, entries of 8 bits in words": lambda: palette(FRAMES, 8, 1),
+    "PALETTE COLOR, entries of 8 bits that are called 16": lambda: palette(FRAMES, 16, 1),
     "JPEG Baseline, grey": lambda: jpeg_grey(FRAMES),
     "JPEG Extended with 8 bits": lambda: jpeg_grey(FRAMES, JPEGExtended12Bit),
     "JPEG Baseline, MONOCHROME1": lambda: jpeg_grey(255 - FRAMES, PhotometricInterpretation="MONOCHROME1"),
