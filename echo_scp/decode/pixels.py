@@ -62,7 +62,7 @@ def read_pixels(instance: Instance, wanted: Sequence[int] | None = None, *, in_c
 
 
 def _complete(path: Path, ds: Dataset) -> Dataset:
-    """Return the data set with the usual value where an element that describes pixels is missing."""
+    """Return the data set with the usual value where an element that describes pixels is missing or empty."""
     if "PixelData" not in ds:
         # pydicom drops an element that the file ends in
         reason = Reason.TRUNCATED_PIXEL_DATA if _ends_in_pixel_data(path) else Reason.NO_PIXEL_DATA
@@ -70,14 +70,19 @@ def _complete(path: Path, ds: Dataset) -> Dataset:
     if "TransferSyntaxUID" not in ds.file_meta:
         implicit = bool(ds.original_encoding[0])
         ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    ds.setdefault("SamplesPerPixel", 1)
-    ds.setdefault("PhotometricInterpretation", "RGB" if ds.SamplesPerPixel == 3 else "MONOCHROME2")
-    ds.setdefault("BitsAllocated", 8)
-    ds.setdefault("BitsStored", ds.BitsAllocated)
-    ds.setdefault("PixelRepresentation", 0)
+    _settle(ds, "SamplesPerPixel", 1)
+    _settle(ds, "PhotometricInterpretation", "RGB" if ds.SamplesPerPixel == 3 else "MONOCHROME2")
+    _settle(ds, "BitsAllocated", 8)
+    _settle(ds, "BitsStored", ds.BitsAllocated)
+    _settle(ds, "PixelRepresentation", 0)
     if ds.SamplesPerPixel == 3:
-        ds.setdefault("PlanarConfiguration", 0)
+        _settle(ds, "PlanarConfiguration", 0)
     return ds
+
+
+def _settle(ds: Dataset, keyword: str, usual: object) -> None:
+    if ds.get(keyword) in (None, ""):
+        setattr(ds, keyword, usual)
 
 
 def _ends_in_pixel_data(path: Path) -> bool:
