@@ -127,7 +127,7 @@ def _spacing(region: ListedRegion, factor: int) -> tuple[PixelSpacing | None, tu
 
 def _is_plausible(row_mm: float, column_mm: float, depth_mm: float) -> bool:
     finer, coarser = sorted((row_mm, column_mm))
-    possible = _FINEST_MM <= finer and coarser <= min(_COARSEST_MM, _MOST_STRETCHED * finer)
+    possible = finer >= _FINEST_MM and coarser <= min(_COARSEST_MM, _MOST_STRETCHED * finer)
     return possible and _SHALLOWEST_MM <= depth_mm <= _DEEPEST_MM
 
 
@@ -143,7 +143,8 @@ def _place_overhanging(region: ListedRegion, screen: Box, sector: Box) -> tuple[
 
 
 def _reach(region: ListedRegion, screen: Box) -> str:
-    return f"the region reaches ({region.box.x1:.0f}, {region.box.y1:.0f}) in a picture of {screen.x1:.0f} x {screen.y1:.0f}"
+    corner = f"({region.box.x1:.0f}, {region.box.y1:.0f})"
+    return f"the region reaches {corner} in a picture of {screen.x1:.0f} x {screen.y1:.0f}"
 
 
 def _unscaled(told: str, sector: Box) -> tuple[Region, tuple[Note, ...]]:

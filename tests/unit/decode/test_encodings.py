@@ -67,6 +67,11 @@ def with_pixel_data(ds: Dataset, data: bytes) -> Dataset:
     return ds
 
 
+def labelled(ds: Dataset, photometric: str) -> Dataset:
+    ds.PhotometricInterpretation = photometric
+    return ds
+
+
 def compressed(syntax: UID, pixels: np.ndarray) -> Dataset:
     ds = make_dataset(pixels)
     ds.compress(syntax, generate_instance_uid=False)
@@ -136,6 +141,16 @@ TINTED: dict[str, Callable[[], Dataset]] = {
         make_dataset(SEPIA, PhotometricInterpretation="YBR_FULL_422"), half_columns(SEPIA)
     ),
     "YBR_FULL_422 that is not subsampled": lambda: make_dataset(ybr(SEPIA), PhotometricInterpretation="YBR_FULL_422"),
+    **{
+        f"RGB that the header calls {label}, {syntax.name}": lambda syntax=syntax, label=label: labelled(
+            compressed(syntax, SEPIA), label
+        )
+        for syntax in (RLELossless, JPEGLSLossless, JPEG2000Lossless)
+        for label in ("YBR_FULL", "YBR_FULL_422")
+    },
+    "RGB that the header calls YBR_FULL_422": lambda: make_dataset(SEPIA, PhotometricInterpretation="YBR_FULL_422"),
+    "YBR_FULL that the header calls RGB": lambda: make_dataset(ybr(SEPIA)),
+    "YBR_FULL that the header calls YBR_RCT": lambda: labelled(compressed(JPEGLSLossless, ybr(SEPIA)), "YBR_RCT"),
     "JPEG Baseline 4:2:2": lambda: jpeg_baseline(SEPIA),
     "JPEG Baseline 4:2:0": lambda: jpeg_baseline(SEPIA, subsampling="420"),
     "JPEG Baseline that the header calls RGB": lambda: jpeg_baseline(SEPIA, "RGB", "444"),
