@@ -23,8 +23,8 @@ _GREY = 12  # between the channels of a pixel: whatever is averaged, no two then
 def coloured_share(colours: Colours) -> float:
     """Return the largest share of a frame, 0..1, whose colour its luminance does not explain.
 
-    What is thinner than 2 % of the frame's height (traces, calipers, box outlines) does not count, nor what has the same
-    colour on every one of several frames (logos, buttons).
+    What is thinner than 2 % of the frame's height (traces, calipers, box outlines) does not count, nor what has
+    the same colour on every one of several frames (logos, buttons).
     """
     if all(map(_is_grey, colours)):
         return 0.0

@@ -14,7 +14,7 @@ _TELLING = 40  # from middle grey, which is the same in both
 _MOST = 0.5  # of the picture
 
 
-def true_photometric(picture: NDArray[np.uint8], label: str) -> str:
+def true_photometric(picture: NDArray[np.integer], label: str) -> str:
     """Return the Photometric Interpretation of decoded, unconverted values (H, W, 3): `label` if that can be true."""
     first, second, third = np.moveaxis(picture.astype(np.int16), -1, 0)
     telling = np.abs(first - 128) > _TELLING

@@ -44,7 +44,7 @@ def share_outside(frames: Frames, box: Box) -> float:
     if not within.any():
         return 0.0
     picture = int(within.argmax())
-    return 1 - float(within[picture] / np.count_nonzero(labels == picture + 1))
+    return 1 - int(within[picture]) / int(np.count_nonzero(labels == picture + 1))
 
 
 def motion_samples(count: int) -> tuple[int, ...]:
