@@ -53,7 +53,7 @@ def motion_samples(count: int) -> tuple[int, ...]:
 
 
 def _scale(frames: Frames) -> float:
-    return min(1.0, _WORKING_ROWS / frames.shape[1])
+    return min(1.0, _WORKING_ROWS / int(frames.shape[1]))
 
 
 def _moving(frames: Frames, scale: float) -> NDArray[np.bool_]:
