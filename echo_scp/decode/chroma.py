@@ -16,13 +16,15 @@ Chroma = NDArray[np.int16]  # (S, H, W, 2) red and blue minus luminance
 _WORKING_ROWS = 144  # averaging first removes JPEG's colour noise and thins out ECG traces and lettering
 _DEVIATION = 32  # grey levels that a colour lies off the tint of its luminance
 _LEVELS = 8  # grey levels that share one tint
+_STILL = 12  # grey levels by which the colour of a logo changes: noise of the encoder
 _GREY = 12  # between the channels of a pixel: whatever is averaged, no two then lie _DEVIATION apart
 
 
 def coloured_share(colours: Colours) -> float:
     """Return the largest share of a frame, 0..1, whose colour its luminance does not explain.
 
-    What is thinner than 2 % of the frame's height (traces, calipers, box outlines) does not count.
+    What is thinner than 2 % of the frame's height (traces, calipers, box outlines) does not count, nor what has
+    the same colour on every one of several frames (logos, buttons).
     """
     if all(map(_is_grey, colours)):
         return 0.0
@@ -31,6 +33,8 @@ def coloured_share(colours: Colours) -> float:
     luminance, chroma = _split(small)
     off = np.abs(chroma - _tint(luminance, chroma)[luminance // _LEVELS]) > _DEVIATION
     off = off[..., 0] | off[..., 1]
+    if len(off) > 1:
+        off &= ~(off.all(axis=0) & (np.ptp(chroma, axis=0) <= _STILL).all(axis=-1))
     kernel = np.ones((3, 3), np.uint8)
     return max(float(cv2.morphologyEx(frame.astype(np.uint8), cv2.MORPH_OPEN, kernel).mean()) for frame in off)
 

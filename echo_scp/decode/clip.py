@@ -9,7 +9,7 @@ from echo_scp.decode.chroma import Colours, coloured_share
 from echo_scp.decode.gate import frame_count, refuse_by_header
 from echo_scp.decode.pixels import read_pixels
 from echo_scp.decode.regions import is_placed_by_header, place_region
-from echo_scp.decode.sector import motion_samples
+from echo_scp.decode.sector import checking_samples, motion_samples
 from echo_scp.decode.spread import spread
 from echo_scp.decode.stage import stage_of
 from echo_scp.decode.timing import Timing, read_timing
@@ -37,10 +37,11 @@ def open_cine(instance: Instance, config: AnalysisConfig, preview_frames: int) -
     refuse_by_header(header, config)
     timing = read_timing(header, frame_count(header))
     shown = spread(len(timing.frame_times_ms), preview_frames)
-    moving = () if is_placed_by_header(header) else motion_samples(len(timing.frame_times_ms))
+    samples = checking_samples if is_placed_by_header(header) else motion_samples
+    moving = samples(len(timing.frame_times_ms))
     looked_at = sorted({*shown, *moving})
     pixels = read_pixels(instance, looked_at)
-    region, region_notes = place_region(header, pixels.frames[[looked_at.index(index) for index in moving or shown]])
+    region, region_notes = place_region(header, pixels.frames[[looked_at.index(index) for index in moving]])
     if pixels.colours is not None:
         _refuse_colour(pixels.colours, region)
     preview = Clip(

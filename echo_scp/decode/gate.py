@@ -24,7 +24,7 @@ from echo_scp.model import Reason, is_own_result
 _SMALLEST_PX, _LARGEST_PX = 16, 8192
 _MODALITIES = {"US", "EC", "OT", "SC"}  # EC: echocardiography, retired; OT and SC: what converters write
 # Bits of Image Type value 4 (PS3.3 C.8.5.6.1.1).
-_M_MODE_BITS, _SPECTRAL_BITS, _COLOUR_BITS = 0x0022, 0x000C, 0x0110
+_M_MODE_BITS, _SPECTRAL_BITS, _COLOUR_BITS, _RENDERING_BITS = 0x0022, 0x000C, 0x0110, 0x0040
 _NO_AGENT = {"NONE", "NO", "N", "NA", "N/A", "NIL", "0"}
 
 Check = Callable[[Dataset, AnalysisConfig], str | None]
@@ -70,7 +70,9 @@ def _no_pixel_data(ds: Dataset, config: AnalysisConfig) -> str | None:
 
 def _volume(ds: Dataset, config: AnalysisConfig) -> str | None:
     sop_class = _sop_class(ds)
-    return f"{tags.name('SOPClassUID')} is {sop_class.name}" if sop_class == EnhancedUSVolumeStorage else None
+    if sop_class == EnhancedUSVolumeStorage:
+        return f"{tags.name('SOPClassUID')} is {sop_class.name}"
+    return _by_image_type(ds, _RENDERING_BITS)
 
 
 def _sop_class(ds: Dataset) -> UID:
@@ -155,7 +157,7 @@ def _stress(ds: Dataset, config: AnalysisConfig) -> str | None:
 
 def _pixel_format(ds: Dataset, config: AnalysisConfig) -> str | None:
     for keyword, expected in (("SamplesPerPixel", (1, 3)), ("BitsAllocated", (8, 16))):
-        if keyword in ds and tags.whole_number(ds, keyword) not in expected:
+        if ds.get(keyword) is not None and tags.whole_number(ds, keyword) not in expected:
             return f"{tags.told(ds, keyword)}; expected {expected[0]} or {expected[1]}"
     return None
 

@@ -35,10 +35,14 @@ def grey_table(ds: Dataset) -> Grey:
 
 
 def palette_table(ds: Dataset) -> Colour:
-    """Return the RGB (256, 3) or (65536, 3) of each index of a PALETTE COLOR image."""
+    """Return the RGB (256, 3) or (65536, 3) of each index of a PALETTE COLOR image.
+
+    Some write entries of 8 bits in words, with the high byte padded (PS3.3 C.7.6.3.1.6).
+    """
     allocated = int(ds.BitsAllocated)
     table: NDArray[np.unsignedinteger] = apply_color_lut(np.arange(2**allocated).astype(f"uint{allocated}"), ds)
-    return eight_bits(table, 8 * table.dtype.itemsize)
+    padded = int(table.max()) < 256
+    return eight_bits(table, 8 if padded else 8 * table.dtype.itemsize)
 
 
 def eight_bits(array: NDArray[np.unsignedinteger], bits_stored: int) -> NDArray[np.uint8]:

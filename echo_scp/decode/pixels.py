@@ -21,6 +21,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPE
 
 from echo_scp.decode.bounds import read_whole, require_plausible_streams
 from echo_scp.decode.chroma import Colours
+from echo_scp.decode.colour_space import true_photometric
 from echo_scp.decode.gate import frame_count
 from echo_scp.decode.greyscale import eight_bits, grey_table, luminance, palette_table
 from echo_scp.decode.jpeg import decode_colours, decode_luminance, has_colour
@@ -62,7 +63,7 @@ def read_pixels(instance: Instance, wanted: Sequence[int] | None = None, *, in_c
 
 
 def _complete(path: Path, ds: Dataset) -> Dataset:
-    """Return the data set with the usual value where an element that describes pixels is missing."""
+    """Return the data set with the usual value where an element that describes pixels is missing or empty."""
     if "PixelData" not in ds:
         # pydicom drops an element that the file ends in
         reason = Reason.TRUNCATED_PIXEL_DATA if _ends_in_pixel_data(path) else Reason.NO_PIXEL_DATA
@@ -70,14 +71,19 @@ def _complete(path: Path, ds: Dataset) -> Dataset:
     if "TransferSyntaxUID" not in ds.file_meta:
         implicit = bool(ds.original_encoding[0])
         ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    ds.setdefault("SamplesPerPixel", 1)
-    ds.setdefault("PhotometricInterpretation", "RGB" if ds.SamplesPerPixel == 3 else "MONOCHROME2")
-    ds.setdefault("BitsAllocated", 8)
-    ds.setdefault("BitsStored", ds.BitsAllocated)
-    ds.setdefault("PixelRepresentation", 0)
+    _settle(ds, "SamplesPerPixel", 1)
+    _settle(ds, "PhotometricInterpretation", "RGB" if ds.SamplesPerPixel == 3 else "MONOCHROME2")
+    _settle(ds, "BitsAllocated", 8)
+    _settle(ds, "BitsStored", ds.BitsAllocated)
+    _settle(ds, "PixelRepresentation", 0)
     if ds.SamplesPerPixel == 3:
-        ds.setdefault("PlanarConfiguration", 0)
+        _settle(ds, "PlanarConfiguration", 0)
     return ds
+
+
+def _settle(ds: Dataset, keyword: str, usual: object) -> None:
+    if ds.get(keyword) in (None, ""):
+        setattr(ds, keyword, usual)
 
 
 def _ends_in_pixel_data(path: Path) -> bool:
@@ -96,6 +102,8 @@ def _decode(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) -> Pi
             return _from_jpeg(ds, streams, wanted, in_colour=in_colour)
     else:
         _conform_native(ds)
+    if ds.SamplesPerPixel == 3 and ds.BitsAllocated == 8:
+        _correct_colour_space(ds)
     return _from_arrays(ds, wanted, in_colour=in_colour)
 
 
@@ -147,6 +155,13 @@ def _conform_native(ds: Dataset) -> None:
         ds.PhotometricInterpretation = "YBR_FULL"
 
 
+def _correct_colour_space(ds: Dataset) -> None:
+    if ds.PhotometricInterpretation == "YBR_FULL_422":  # once decoded, no columns are left out
+        ds.PhotometricInterpretation = "YBR_FULL"
+    _, picture = next(_arrays(ds, [0], raw=True))
+    ds.PhotometricInterpretation = true_photometric(picture, ds.PhotometricInterpretation)
+
+
 def _from_jpeg(ds: Dataset, streams: list[bytes], wanted: Sequence[int] | None, *, in_colour: bool) -> Pixels:
     rgb = ds.PhotometricInterpretation == "RGB"
     frames = decode_luminance(streams, ds.Rows, ds.Columns, rgb, wanted)
@@ -176,10 +191,13 @@ def _from_arrays(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) 
     return Pixels(frames, np.stack(colours) if colours else None)
 
 
-def _arrays(ds: Dataset, wanted: list[int] | None) -> Iterator[tuple[int, NDArray[np.integer]]]:
-    """Yield index and stored values of all frames or of the wanted ones; more than Number of Frames are left out."""
+def _arrays(ds: Dataset, wanted: list[int] | None, *, raw: bool = False) -> Iterator[tuple[int, NDArray[np.integer]]]:
+    """Yield index and values of all frames or of the wanted ones; more than Number of Frames are left out.
+
+    `raw`: as they are stored, not as RGB.
+    """
     indices = range(frame_count(ds)) if wanted is None else wanted
-    return zip(indices, iter_pixels(ds, indices=wanted), strict=False)
+    return zip(indices, iter_pixels(ds, indices=wanted, raw=raw), strict=False)
 
 
 class _Renderer:

@@ -1,4 +1,4 @@
-"""Find the moving picture on the screen: the fallback where a machine does not say where its regions are."""
+"""Find the moving picture on the screen: where no region is listed, and whether a listed one can be right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from echo_scp.decode.box import Box
 from echo_scp.decode.spread import spread
 from echo_scp.model import Frames
 
-_SAMPLES = 24  # frames looked at, spread over the clip
+_SAMPLES, _CHECKING_SAMPLES = 24, 10  # frames looked at, spread over the clip
 _WORKING_ROWS = 160
 _STILL = 0.6, 2.0  # grey levels of standard deviation over time: what a digital and a video-grabbed banner stay below
 _GAP, _BRIDGE = 3, 7  # working pixels: closed inside the sector; cut between it and the traces around it
@@ -22,7 +22,7 @@ def find_sectors(frames: Frames) -> tuple[Box, ...]:
 
     What does not move (banner, scales) or is a small part (clock, ECG strip) is left out.
     """
-    scale = min(1.0, _WORKING_ROWS / frames.shape[1])
+    scale = _scale(frames)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(_moving(frames, scale).astype(np.uint8))
     order = sorted(range(1, count), key=lambda label: -int(stats[label, cv2.CC_STAT_AREA]))
     boxes = [_bounds(labels == label).scaled(1 / scale) for label in order[:2]]
@@ -34,9 +34,31 @@ def find_sectors(frames: Frames) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
+def share_outside(frames: Frames, box: Box) -> float:
+    """Return which share, 0..1, of the picture that moves in `box` goes beyond it; 0 when nothing moves there."""
+    scale = _scale(frames)
+    count, labels = cv2.connectedComponents(_moving(frames, scale).astype(np.uint8))
+    small = box.scaled(scale)
+    window = labels[max(round(small.y0), 0) : round(small.y1), max(round(small.x0), 0) : round(small.x1)]
+    within = np.bincount(window.ravel(), minlength=count)[1:]
+    if not within.any():
+        return 0.0
+    picture = int(within.argmax())
+    return 1 - int(within[picture]) / int(np.count_nonzero(labels == picture + 1))
+
+
 def motion_samples(count: int) -> tuple[int, ...]:
     """Return the indices, of `count` frames, of those that `find_sectors` looks at; given these alone it sees all."""
     return spread(count, _SAMPLES)
+
+
+def checking_samples(count: int) -> tuple[int, ...]:
+    """Return the indices, of `count` frames, of the fewer ones that tell whether a listed region can be right."""
+    return spread(count, _CHECKING_SAMPLES)
+
+
+def _scale(frames: Frames) -> float:
+    return min(1.0, _WORKING_ROWS / int(frames.shape[1]))
 
 
 def _moving(frames: Frames, scale: float) -> NDArray[np.bool_]:

@@ -8,21 +8,27 @@ from pydicom import Dataset
 
 from echo_scp.decode import tags
 
-_REST = re.compile(r"\b(REST|RESTING|BASE|BASELINE)\b")
+_REST = re.compile(r"\b(REST|RESTING|BASE|BASELINE|RUHE|REPOS|REPOSO|REPOUSO|RIPOSO|BASAL|BASALE)\b|PRE-?STRESS")
 _STRESS = re.compile(
     r"STRESS|EXERCISE|DOBUT|ADENOSIN|DIPYRIDAMOL|TREADMILL|BICYCLE|\bBIKE\b|\bWATTS?\b|\bDOSE\b|\bPEAK\b"
-    r"|\bI?POST\b|\bIM+POST\b|RECOVERY|MCG"
+    r"|\bI?POST\b|\bIM+POST\b|RECOVERY|MCG|BELASTUNG|ERHOLUNG|\bEFFORT\b|ESFUERZO|ESFOR[CÇ]O|SFORZO"
 )
 
 
 def stage_of(ds: Dataset) -> str:
     """Return what tells a stage that is not the rest, such as "Stage Name (0008,2120) is Peak dose"; "" at rest."""
-    stage = " ".join(tags.words(ds, "StageName"))
-    if _REST.search(stage):
+    stages = {"StageName": " ".join(tags.words(ds, "StageName")), "StageCodeSequence": _coded_stage(ds)}
+    if any(map(_REST.search, stages.values())):
         return ""
-    if _STRESS.search(stage):
-        return tags.told(ds, "StageName")
+    for keyword, stage in stages.items():
+        if _STRESS.search(stage):
+            return tags.told(ds, keyword) if keyword == "StageName" else f"{tags.name(keyword)} is {stage}"
     for keyword in ("StageNumber", "NumberOfStages"):
         if (tags.number(ds, keyword) or 0) > 1:
             return tags.told(ds, keyword)
     return tags.told(ds, "ImageType") if any("STRESS" in word for word in tags.words(ds, "ImageType")) else ""
+
+
+def _coded_stage(ds: Dataset) -> str:
+    """Return the meanings of PS3.16 CID 12002, such as "PEAK CARDIAC STRESS STATE"."""
+    return " ".join(word for item in tags.items(ds, "StageCodeSequence") for word in tags.words(item, "CodeMeaning"))

@@ -7,6 +7,7 @@ from math import isfinite
 from pydicom import Dataset
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 
 def number(ds: Dataset, keyword: str) -> float | None:
@@ -36,6 +37,12 @@ def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
     except (TypeError, ValueError, OverflowError):
         return ()
     return result if all(map(isfinite, result)) else ()
+
+
+def items(ds: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    """Return the items of a sequence; () for what was written as another value representation."""
+    value = ds.get(keyword)
+    return tuple(value) if isinstance(value, Sequence) else ()
 
 
 def words(ds: Dataset, keyword: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from echo_scp.model import Curve, Flag, Note, Reason
 _SHORTEST_MS, _LONGEST_MS = 1.0, 500.0  # 1000 and 2 frames per second: outside, the unit or the value is wrong
 _LOWEST_BPM, _HIGHEST_BPM = 20.0, 300.0
 _TOLERANCE = 0.10
+_FEW = 8  # steps may grow by chance
 _RATES = ("CineRate", "RecommendedDisplayFrameRate")
 
 
@@ -76,8 +77,13 @@ def _step(ds: Dataset, keyword: str) -> float:
 
 
 def _vector_steps(ds: Dataset, frame_count: int) -> Curve:
-    """Return the steps between frames; the first entry belongs to no step (PS3.3 C.7.6.5.1.2), some leave it out."""
+    """Return the steps between frames; the first entry belongs to no step (PS3.3 C.7.6.5.1.2), some leave it out.
+
+    Some write the time since the first frame: no machine takes every frame later than the one before.
+    """
     vector = np.array(tags.numbers(ds, "FrameTimeVector"))
+    if len(vector) == frame_count > _FEW and np.all(np.diff(vector) > 0):
+        return np.diff(vector)
     if len(vector) == frame_count - 1:
         return vector
     return vector[1:] if len(vector) == frame_count else vector[:0]

@@ -81,6 +81,21 @@ def test_marks_and_traces_are_not_colour_doppler() -> None:
     assert coloured_share(pixels) <= ELIGIBLE
 
 
+def test_what_is_coloured_and_still_is_not_colour_doppler() -> None:
+    """The logo and the buttons of a screen that is listed as one region."""
+    pixels = rgb(FRAMES)
+    pixels[:, 430:470, 20:60] = (0, 90, 200)
+    pixels[:, 10:40, 500:600] = (230, 120, 0)
+
+    assert coloured_share(pixels) <= ELIGIBLE
+    assert coloured_share(as_jpeg(pixels)) <= ELIGIBLE
+
+
+def test_flow_that_never_ceases_is_colour_doppler() -> None:
+    """It is in the same place on every frame, and flickers."""
+    assert coloured_share(with_flow(50, (255, 0, 0), tuple(range(6)))) > ELIGIBLE
+
+
 def test_a_grey_clip_with_flow_in_one_frame_is_not_taken_for_grey() -> None:
     """Nothing is looked into further only where every frame is grey."""
     assert coloured_share(with_flow(50, (255, 0, 0), frames=(5,))) > ELIGIBLE

@@ -127,6 +127,15 @@ def test_a_large_grey_cine_is_decoded(tmp_path: Path) -> None:
     assert clip.region.spacing == PixelSpacing(pytest.approx(0.2), pytest.approx(0.2))
 
 
+def test_a_cine_whose_describing_elements_are_empty_is_decoded(tmp_path: Path) -> None:
+    """Empty tells as much as missing."""
+    ds = make_dataset(rgb(make_frames()))
+    for keyword in ("PhotometricInterpretation", "BitsStored", "PixelRepresentation", "PlanarConfiguration"):
+        setattr(ds, keyword, None)
+
+    assert np.array_equal(make_clip(tmp_path, ds).frames, make_frames())
+
+
 def test_a_cine_without_describing_elements_is_decoded(tmp_path: Path) -> None:
     """Samples per Pixel, Photometric Interpretation, Bits Stored and Pixel Representation have a usual value."""
     ds = make_dataset()

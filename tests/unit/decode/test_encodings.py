@@ -67,6 +67,11 @@ def with_pixel_data(ds: Dataset, data: bytes) -> Dataset:
     return ds
 
 
+def labelled(ds: Dataset, photometric: str) -> Dataset:
+    ds.PhotometricInterpretation = photometric
+    return ds
+
+
 def compressed(syntax: UID, pixels: np.ndarray) -> Dataset:
     ds = make_dataset(pixels)
     ds.compress(syntax, generate_instance_uid=False)
@@ -100,12 +105,12 @@ def jpeg_of_rgb_planes(pixels: np.ndarray) -> Dataset:
     )
 
 
-def palette(pixels: np.ndarray) -> Dataset:
+def palette(pixels: np.ndarray, bits: int = 16, factor: int = 257) -> Dataset:
     """Encode indices that run backwards, so that an index taken for a grey level shows."""
     ds = make_dataset(255 - pixels, PhotometricInterpretation="PALETTE COLOR")
-    table = (255 - np.arange(256)).astype("<u2") * 257
+    table = (255 - np.arange(256)).astype("<u2") * factor
     for colour in ("Red", "Green", "Blue"):
-        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, bits])
         setattr(ds, f"{colour}PaletteColorLookupTableData", table.tobytes())
     return ds
 
@@ -118,6 +123,8 @@ GREY: dict[str, Callable[[], Dataset]] = {
     },
     "MONOCHROME1": lambda: make_dataset(255 - FRAMES, PhotometricInterpretation="MONOCHROME1"),
     "PALETTE COLOR": lambda: palette(FRAMES),
+    "PALETTE COLOR, entries of 8 bits in words": lambda: palette(FRAMES, 8, 1),
+    "PALETTE COLOR, entries of 8 bits that are called 16": lambda: palette(FRAMES, 16, 1),
     "JPEG Baseline, grey": lambda: jpeg_grey(FRAMES),
     "JPEG Extended with 8 bits": lambda: jpeg_grey(FRAMES, JPEGExtended12Bit),
     "JPEG Baseline, MONOCHROME1": lambda: jpeg_grey(255 - FRAMES, PhotometricInterpretation="MONOCHROME1"),
@@ -134,6 +141,16 @@ TINTED: dict[str, Callable[[], Dataset]] = {
         make_dataset(SEPIA, PhotometricInterpretation="YBR_FULL_422"), half_columns(SEPIA)
     ),
     "YBR_FULL_422 that is not subsampled": lambda: make_dataset(ybr(SEPIA), PhotometricInterpretation="YBR_FULL_422"),
+    **{
+        f"RGB that the header calls {label}, {syntax.name}": lambda syntax=syntax, label=label: labelled(
+            compressed(syntax, SEPIA), label
+        )
+        for syntax in (RLELossless, JPEGLSLossless, JPEG2000Lossless)
+        for label in ("YBR_FULL", "YBR_FULL_422")
+    },
+    "RGB that the header calls YBR_FULL_422": lambda: make_dataset(SEPIA, PhotometricInterpretation="YBR_FULL_422"),
+    "YBR_FULL that the header calls RGB": lambda: make_dataset(ybr(SEPIA)),
+    "YBR_FULL that the header calls YBR_RCT": lambda: labelled(compressed(JPEGLSLossless, ybr(SEPIA)), "YBR_RCT"),
     "JPEG Baseline 4:2:2": lambda: jpeg_baseline(SEPIA),
     "JPEG Baseline 4:2:0": lambda: jpeg_baseline(SEPIA, subsampling="420"),
     "JPEG Baseline that the header calls RGB": lambda: jpeg_baseline(SEPIA, "RGB", "444"),

@@ -44,6 +44,12 @@ def regions(*changes: dict[str, Any]) -> list[Dataset]:
     return [make_region(**change) for change in changes]
 
 
+def coded(meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeMeaning = meaning
+    return item
+
+
 @pytest.mark.parametrize(
     "sop_class_uid",
     [
@@ -105,6 +111,8 @@ def test_a_missing_element_never_refuses(missing: str) -> None:
         ({"ContrastBolusAgentSequence": [Dataset()]}, Reason.CONTRAST, "(0018,0012) names an agent"),
         ({"StageName": "Peak dose"}, Reason.STRESS, "Stage Name (0008,2120) is Peak dose"),
         ({"StageName": "IMPOST"}, Reason.STRESS, "IMPOST"),
+        ({"StageName": "Belastung"}, Reason.STRESS, "Belastung"),
+        ({"StageCodeSequence": [coded("Peak cardiac stress state")]}, Reason.STRESS, "(0040,000A) is PEAK CARDIAC"),
         ({"NumberOfStages": 4}, Reason.STRESS, "Number of Stages (0008,2124) is 4"),
         ({"StageNumber": 2}, Reason.STRESS, "Stage Number (0008,2122) is 2"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "STRESS", "0001"]}, Reason.STRESS, "Image Type (0008,0008)"),
@@ -166,7 +174,12 @@ def test_regions_beside_the_2d_picture_do_not_refuse(listed: list[Dataset]) -> N
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [("0002", Reason.M_MODE), ("0009", Reason.SPECTRAL_DOPPLER), ("0011", Reason.COLOUR_DOPPLER)],
+    [
+        ("0002", Reason.M_MODE),
+        ("0009", Reason.SPECTRAL_DOPPLER),
+        ("0011", Reason.COLOUR_DOPPLER),
+        ("0041", Reason.VOLUME_3D),
+    ],
 )
 def test_image_type_tells_the_mode_where_no_region_does(mode: str, expected: Reason) -> None:
     """Value 4 (PS3.3 C.8.5.6.1.1) counts only without regions: carts are careless with it."""
@@ -181,6 +194,8 @@ def test_image_type_tells_the_mode_where_no_region_does(mode: str, expected: Rea
     [
         {"StageName": "REST", "NumberOfStages": 4, "StageNumber": 1},
         {"StageName": "Baseline", "NumberOfStages": 4},
+        {"StageName": "Ruhe", "NumberOfStages": 4, "StageNumber": 1},
+        {"StageCodeSequence": [coded("Pre-stress image acquisition")], "NumberOfStages": 4},
         {"StageNumber": 0, "NumberOfStages": 1},
         {"StageName": "Four chamber"},
         {"StageName": "Posterior wall"},

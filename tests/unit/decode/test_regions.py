@@ -74,12 +74,33 @@ def test_an_implausible_delta_leaves_the_clip_uncalibrated(delta: float | None) 
     assert "Physical Delta X, Y (0018,602C), (0018,602E)" in notes[Flag.NO_CALIBRATION]
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "depth"), [(0.02, 0.02, "16"), (0.15, 0.15, "720"), (0.02, 0.08, "384")], ids=["dm", "mm", "stretched"]
+)
+def test_deltas_in_another_unit_than_cm_leave_the_clip_uncalibrated(x: float, y: float, depth: str) -> None:
+    """Each pixel is possible; a picture of 16 mm or 72 cm, or one stretched four times, is not."""
+    rows = {"16": 80, "720": 480, "384": 480}[depth]
+    screen = np.zeros((12, rows + 8, COLUMNS), dtype=np.uint8)
+    region, notes = place({"RegionLocationMaxY1": rows + 7, "PhysicalDeltaX": x, "PhysicalDeltaY": y}, frames=screen)
+
+    assert region.spacing is None
+    assert f"then {depth} mm deep" in notes[Flag.NO_CALIBRATION]
+
+
 def test_the_largest_tissue_region_is_chosen_not_the_finest() -> None:
     """A thumbnail with a smaller delta does not calibrate the clip."""
     thumbnail = {"RegionLocationMaxX1": 19, "RegionLocationMaxY1": 27, "PhysicalDeltaX": 0.01, "PhysicalDeltaY": 0.01}
     region, _ = place(thumbnail, {})
 
     assert region.spacing == PixelSpacing(1.0, 1.0)
+
+
+def test_regions_that_are_no_sequence_are_not_listed() -> None:
+    """Bytes under another value representation."""
+    header = make_header(SequenceOfUltrasoundRegions=None)
+    header.add_new(0x00186011, "OB", b"\x01\x00")
+
+    assert tissue_regions(header) == ()
 
 
 def test_an_unfinished_item_is_no_region() -> None:
@@ -139,6 +160,39 @@ def test_a_region_of_an_unknown_scale_is_not_trusted(corners: tuple[int, int, in
     assert region.spacing is None
     assert set(notes) == {Flag.REGION_OUTSIDE_IMAGE, Flag.NO_CALIBRATION}
     assert near(box(region), SECTOR, 4)
+
+
+@pytest.mark.parametrize("factor", [1.25, 1.6])
+def test_a_region_of_a_smaller_picture_is_not_trusted(factor: float) -> None:
+    """The archive enlarged the frames and left the regions: they fit still, and volumes would be twice wrong."""
+    enlarged = np.stack([cv2.resize(frame, None, fx=factor, fy=factor) for frame in FRAMES])
+    x0, y0, x1, y1 = SECTOR
+    tight = {"RegionLocationMinX0": x0, "RegionLocationMinY0": y0}
+    region, notes = place(tight | {"RegionLocationMaxX1": x1 - 1, "RegionLocationMaxY1": y1 - 1}, frames=enlarged)
+
+    assert region.spacing is None
+    assert set(notes) == {Flag.REGION_OUTSIDE_IMAGE, Flag.NO_CALIBRATION}
+    assert "% of what moves there goes beyond it" in notes[Flag.REGION_OUTSIDE_IMAGE]
+    assert near(box(region), tuple(round(factor * edge) for edge in SECTOR), 6)
+
+
+def test_a_still_picture_does_not_doubt_its_region() -> None:
+    """Nothing moves: nothing contradicts the header."""
+    region, notes = place({}, frames=np.repeat(FRAMES[:1], 12, axis=0))
+
+    assert region.spacing == PixelSpacing(1.0, 1.0)
+    assert notes == {}
+
+
+def test_what_moves_beside_the_region_does_not_doubt_it() -> None:
+    """A second picture, larger than the listed one, has nothing to do with its scale."""
+    x0, y0, x1, y1 = SECTOR
+    tight = {"RegionLocationMinX0": x0, "RegionLocationMinY0": y0}
+    beside = np.concatenate([FRAMES, np.stack([cv2.resize(frame, (160, 96)) for frame in FRAMES])], axis=2)
+    region, notes = place(tight | {"RegionLocationMaxX1": x1 - 1, "RegionLocationMaxY1": y1 - 1}, frames=beside)
+
+    assert region.spacing == PixelSpacing(1.0, 1.0)
+    assert notes == {}
 
 
 def test_without_regions_the_moving_sector_is_found() -> None:

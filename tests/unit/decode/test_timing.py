@@ -41,6 +41,13 @@ def test_a_frame_time_vector_may_leave_out_its_first_entry(vector: list[str]) ->
     ]
 
 
+def test_a_vector_of_times_since_the_first_frame_is_taken_for_that() -> None:
+    """Taken for steps, twelve frames would last 2.2 s in place of 0.37 s."""
+    since_first = [str(step * 33.0) for step in range(12)]
+
+    assert times(12, FrameTimeVector=since_first, FrameTime=None)[-2:] == [330, 363]
+
+
 def test_the_frame_increment_pointer_decides_between_both() -> None:
     """Frame Time is used where it is pointed at, though there is a vector."""
     both = {"FrameTime": "40", "FrameTimeVector": ["0", "39", "41", "40", "41"]}
