@@ -99,7 +99,7 @@ def test_what_is_known_does_not_depend_on_how_much_is_looked_at(tmp_path: Path, 
 def test_damage_in_frames_that_nobody_looks_at_is_found_when_they_are_wanted(tmp_path: Path) -> None:
     """The view can still be told; the clip cannot be measured."""
     streams = jpeg_streams(count=40)
-    streams[9] = streams[9][:40]
+    streams[10] = streams[10][:40]
     instance = make_instance(tmp_path, make_encapsulated(streams, JPEGBaseline8Bit, **JPEG_HEADER))
 
     cine = open_cine(instance, CONFIG, 2)
