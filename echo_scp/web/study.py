@@ -153,7 +153,7 @@ def read_study(
         headline=None if results is None else headline_of(results),
         clips=() if results is None else clips_of(results, outlined=any(kind == "SEG" for _, kind, _ in objects)),
         report=None if report is None else read_report(report),
-        deliveries=tuple(map(_delivery, deliveries)),
+        deliveries=tuple(_delivery(row, quoting=identities is not None) for row in deliveries),
         engines=() if results is None else _engines(results),
     )
 
@@ -284,7 +284,8 @@ def _engines(results: Values) -> tuple[tuple[str, str, str], ...]:
     return tuple((engine["name"], engine["version"], engine["sha256"]) for engine in results["engines"])
 
 
-def _delivery(row: TableRow) -> DeliveryView:
+def _delivery(row: TableRow, *, quoting: bool) -> DeliveryView:
+    """Return a row of the table; what the destination says itself, in brackets, may name the patient."""
     sop_instance_uid, kind, destination, state, attempts, last_attempt_at, status, detail = row
     return DeliveryView(
         sop_instance_uid=str(sop_instance_uid),
@@ -294,7 +295,7 @@ def _delivery(row: TableRow) -> DeliveryView:
         attempt_count=cast(int, attempts),
         last_attempt_at=None if last_attempt_at is None else _utc(last_attempt_at),
         status="" if status is None else f"0x{cast(int, status):04X}",
-        detail=str(detail),
+        detail=str(detail) if quoting or status is None else str(detail).partition(" (")[0],
         can_retry=str(state) not in _REACHED,
     )
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from echo_scp.report.results import results_json
+from echo_scp.web.identity import Identities
 from echo_scp.web.study import clips_of, headline_of, read_study
 from tests.unit.report.builders import (
     STUDY_UID,
@@ -94,17 +95,19 @@ def test_clips_of_several_series_are_told_apart():
 
 
 class Tables:
-    """A reported study of whose result no object was made but `kinds`."""
+    """A reported study of whose result no object was made but `kinds`, with its deliveries."""
 
-    def __init__(self, *kinds):
+    def __init__(self, *kinds, deliveries=()):
         self.kinds = kinds
+        self.deliveries = deliveries
 
     def row(self, query, **values):
         return "reported", NOON, NOON, "CART"
 
     def rows(self, query, **values):
         objects = [(f"1.2.{kind}", kind, f"absent/{kind}.dcm") for kind in self.kinds]
-        return {"page_runs": [(1, 1, "1.0", NOON, NOON)], "page_objects": objects}.get(query, [])
+        runs = [(1, 1, "1.0", NOON, NOON)]
+        return {"page_runs": runs, "page_objects": objects, "page_deliveries": self.deliveries}.get(query, [])
 
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -119,6 +122,32 @@ def test_a_result_is_shown_whatever_objects_are_made_of_it(kinds, tmp_path):
 
     assert study.headline.ef == "56.1"
     assert [clip.outlined for clip in study.clips] == ["SEG" in kinds]
+
+
+@pytest.mark.parametrize(
+    ("identities", "answer"),
+    [
+        (Identities(), "status 0xA700: Failure, Refused (no room for DOE^JANE)"),
+        (None, "status 0xA700: Failure, Refused"),
+    ],
+)
+def test_what_a_destination_says_is_for_those_who_may_see_patients(tmp_path, identities, answer):
+    """An Error Comment may name one; why nothing goes out is everybody's to see."""
+    refused = (
+        "1.2.3",
+        "SR",
+        "pacs",
+        "waiting",
+        1,
+        NOON,
+        0xA700,
+        "status 0xA700: Failure, Refused (no room for DOE^JANE)",
+    )
+    away = ("1.2.4", "SEG", "pacs", "waiting", 1, NOON, None, "no association (the network)")
+
+    study = read_study(Tables(deliveries=[refused, away]), STUDY_UID, None, identities, lambda uid, revision: tmp_path)
+
+    assert [delivery.detail for delivery in study.deliveries] == [answer, "no association (the network)"]
 
 
 @pytest.mark.parametrize("key", ["estimates", "view_evidence"])
