@@ -144,7 +144,7 @@ WHERE state IN ('receiving', 'analysing') AND NOT EXISTS (
 );
 
 -- name: pull_in_jobs
--- Nothing here schedules a job so far ahead: the clock has gone back since.
+-- Mostly the clock has gone back since. A study that waits so long for a slow machine is looked at early, and waits on.
 UPDATE procrastinate_jobs SET scheduled_at = now()
 WHERE status = 'todo' AND scheduled_at > now() + make_interval(secs => %(longest_wait_s)s);
 
