@@ -22,6 +22,7 @@ class StudyRow:
     calling_ae_titles: tuple[str, ...]
     ef_percent: float | None
     view: str | None
+    method: str | None
     reason: str | None
     deliveries: dict[str, int]
     failure: str
@@ -150,7 +151,7 @@ def _lines(transaction: Transaction, name: str, key: dict[str, object]) -> tuple
 
 def _study(row: Row) -> StudyRow:
     values: list[Any] = list(row)
-    values[5], values[9] = tuple(values[5]), values[9] or {}
+    values[5], values[10] = tuple(values[5]), values[10] or {}
     return StudyRow(*values)
 
 

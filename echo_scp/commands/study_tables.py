@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from echo_scp.inquiry import ClipRow, DeliveryRow, StudyFile, StudyRow, Summary
+from echo_scp.model import View, VolumeMethod
 
 _STATE_COLOURS = {"reported": "green", "delivered": "green", "committed": "green", "failed": "red", "given_up": "red"}
 
@@ -56,7 +57,7 @@ def file_lines(found: StudyFile) -> Iterator[str]:
         "last instance": f"{row.last_received_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         "from": escape(", ".join(row.calling_ae_titles)),
         "instances": str(row.instance_count),
-        "EF": f"{_ef(row)}{f' % ({row.view})' if row.ef_percent is not None else ''}",
+        "EF": f"{_ef(row)}{f' % ({_planes(row)})' if row.ef_percent is not None else ''}",
         "software": escape(found.software_version or "-"),
     }
     for name, value in facts.items():
@@ -117,6 +118,12 @@ def _ef(row: StudyRow) -> str:
     if row.ef_percent is not None:
         return f"{row.ef_percent:.1f}"
     return row.reason or "-"
+
+
+def _planes(row: StudyRow) -> str:
+    if row.method and VolumeMethod(row.method).is_biplane:
+        return f"{View.A4C} and {View.A2C}, biplane"
+    return str(row.view)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

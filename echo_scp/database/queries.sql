@@ -393,7 +393,7 @@ FROM procrastinate_jobs WHERE status = 'todo' GROUP BY queue_name;
 
 -- name: list_studies
 SELECT s.study_instance_uid, s.state, s.revision, s.last_received_at, i.instance_count, i.calling_ae_titles,
-    r.ef_percent, r.view, r.reason,
+    r.ef_percent, r.view, r.method, r.reason,
     (SELECT jsonb_object_agg(state, number) FROM (
         SELECT d.state, count(*) AS number FROM delivery d
         JOIN result_object o USING (sop_instance_uid) JOIN run ON run.id = o.run_id

@@ -24,6 +24,7 @@ def make_study(**changes: object) -> StudyRow:
         "calling_ae_titles": ("VIVID[1]",),
         "ef_percent": 58.4,
         "view": "A4C",
+        "method": "disks_single_plane",
         "reason": None,
         "deliveries": {"delivered": 2, "given_up": 1},
         "failure": "",
@@ -90,6 +91,13 @@ def test_a_study_in_full_names_clips_engines_and_the_last_answer_of_a_destinatio
     for word in ("58.4 % (A4C)", "view 2.0.0 abc", "ASE: normal", "120.0/50.0", "few_beats", "m_mode: one region"):
         assert word in text
     assert "0xA700 out of resources" in text
+
+
+def test_a_biplane_ef_is_told_with_both_planes():
+    """It is not that of A4C alone."""
+    found = StudyFile(make_study(method="disks_biplane"), "0.1.0", (), (), (), ())
+
+    assert "58.4 % (A4C and A2C, biplane)" in shown(*file_lines(found))
 
 
 def test_a_summary_says_none_where_there_is_nothing():
