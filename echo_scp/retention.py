@@ -25,7 +25,7 @@ from echo_scp.metrics import PURGED_STUDIES
 from echo_scp.report.results import RESULTS_NAME
 from echo_scp.spool import Spool
 
-_FAILURES = 10  # files that cannot be removed: more mean that it is not the files
+_STUCK_STUDIES = 3  # of which files cannot be removed: as many mean that it is not the files
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class Retention:
         if not settings.high_watermark_percent or self._used_percent() <= settings.high_watermark_percent:
             return 0
         while (
-            len(self._stuck) < _FAILURES
+            len({Path(name).parent.parent.name for name in self._stuck}) < _STUCK_STUDIES
             and self._used_percent() > settings.low_watermark_percent
             and self._purge_next()
         ):

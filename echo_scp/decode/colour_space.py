@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 _TINT = 16  # off grey: colour noise of a lossy encoder
 _TELLING = 40  # from middle grey, which is the same in both
 _MOST = 0.5  # of the picture
+_HARDLY = 0.05  # of the picture, where the label is wrong: a mask of zeros, as de-identification leaves it, is no grey
 
 
 def true_photometric(picture: NDArray[np.integer], label: str) -> str:
@@ -21,5 +22,5 @@ def true_photometric(picture: NDArray[np.integer], label: str) -> str:
     like_rgb = telling & (np.abs(second - first) <= _TINT) & (np.abs(third - first) <= _TINT)
     like_ybr = telling & (np.abs(second - 128) <= _TINT) & (np.abs(third - 128) <= _TINT)
     if label == "YBR_FULL":
-        return "RGB" if like_rgb.mean() > _MOST else label
+        return "RGB" if like_rgb.mean() > _MOST and like_ybr.mean() < _HARDLY else label
     return "YBR_FULL" if like_ybr.mean() > _MOST else label

@@ -14,6 +14,7 @@ _SAMPLES, _CHECKING_SAMPLES = 24, 10  # frames looked at, spread over the clip
 _WORKING_ROWS = 160
 _STILL = 0.6, 2.0  # grey levels of standard deviation over time: what a digital and a video-grabbed banner stay below
 _GAP, _BRIDGE = 3, 7  # working pixels: closed inside the sector; cut between it and the traces around it
+_WHOLE_SCREEN = 0.9  # moves at once: a blank frame or noise; a sector leaves the corners
 _TWIN_AREA, _TWIN_HEIGHT = 0.5, 0.7  # of the larger picture: a second picture, not an ECG strip or a clock
 
 
@@ -35,9 +36,15 @@ def find_sectors(frames: Frames) -> tuple[Box, ...]:
 
 
 def share_outside(frames: Frames, box: Box) -> float:
-    """Return which share, 0..1, of the picture that moves in `box` goes beyond it; 0 when nothing moves there."""
+    """Return which share, 0..1, of the picture that moves in `box` goes beyond it.
+
+    0 when nothing moves there, or the whole screen does, which tells nothing of where the picture is.
+    """
     scale = _scale(frames)
-    count, labels = cv2.connectedComponents(_moving(frames, scale).astype(np.uint8))
+    moving = _moving(frames, scale)
+    if moving.mean() > _WHOLE_SCREEN:
+        return 0.0
+    count, labels = cv2.connectedComponents(moving.astype(np.uint8))
     small = box.scaled(scale)
     window = labels[max(round(small.y0), 0) : round(small.y1), max(round(small.x0), 0) : round(small.x1)]
     within = np.bincount(window.ravel(), minlength=count)[1:]

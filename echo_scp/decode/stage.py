@@ -8,11 +8,16 @@ from pydicom import Dataset
 
 from echo_scp.decode import tags
 
-_REST = re.compile(r"\b(REST|RESTING|BASE|BASELINE|RUHE|REPOS|REPOSO|REPOUSO|RIPOSO|BASAL|BASALE)\b|PRE-?STRESS")
-_STRESS = re.compile(
-    r"STRESS|EXERCISE|DOBUT|ADENOSIN|DIPYRIDAMOL|TREADMILL|BICYCLE|\bBIKE\b|\bWATTS?\b|\bDOSE\b|\bPEAK\b"
-    r"|\bI?POST\b|\bIM+POST\b|RECOVERY|MCG|BELASTUNG|ERHOLUNG|\bEFFORT\b|ESFUERZO|ESFOR[CÇ]O|SFORZO"
+_EXERTION = r"(STRESS|EXERCISE|BELASTUNG|EFFORT|ESFUERZO|ESFOR[CÇ]O|SFORZO)"
+_REST = re.compile(
+    r"\b(REST|RESTING|BASE|BASELINE|RUHE|REPOS|REPOSO|REPOUSO|RIPOSO)\b"
+    rf"|\b(PR[EÉ]|VOR|AVANT|ANTES|PRIMA)[- ]?(DER |L'|DEL? |DO |DELLO )?{_EXERTION}"
 )
+_STRESS = re.compile(
+    rf"{_EXERTION}|DOBUT|ADENOSIN|DIPYRIDAMOL|TREADMILL|BICYCLE|\bBIKE\b|\bWATTS?\b|\bDOSE\b|\bPEAK\b"
+    r"|\bI?POST\b|\bIM+POST\b|RECOVERY|MCG|ERHOLUNG"
+)
+_BASAL = re.compile(r"\bBASALE?\b")  # rest; beside a word of stress a level of the heart
 
 
 def stage_of(ds: Dataset) -> str:
@@ -23,6 +28,8 @@ def stage_of(ds: Dataset) -> str:
     for keyword, stage in stages.items():
         if _STRESS.search(stage):
             return tags.told(ds, keyword) if keyword == "StageName" else f"{tags.name(keyword)} is {stage}"
+    if any(map(_BASAL.search, stages.values())):
+        return ""
     for keyword in ("StageNumber", "NumberOfStages"):
         if (tags.number(ds, keyword) or 0) > 1:
             return tags.told(ds, keyword)

@@ -269,10 +269,25 @@ def test_a_file_that_cannot_be_removed_holds_up_no_other(database, tmp_path):
     assert site.execute("SELECT path FROM purged_file") == []
 
 
+def test_one_study_whose_files_cannot_be_removed_holds_up_no_other(database, tmp_path):
+    """However many they are: somebody else's folders, as a restored backup leaves them."""
+    site = Site(database, tmp_path)
+    stored = site.receive("1.2.19")
+    site.report("1.2.19", "delivered")
+    for number in range(20):
+        path = site.spool.store_path("1.2.18", f"1.2.18.{number % 2}", f"1.2.18.{number}", "0")
+        (path / "in the way").mkdir(parents=True)
+        site.execute(f"INSERT INTO purged_file VALUES ('{path}', '1.2.18.{number}')")
+
+    count = site.purge()
+
+    assert count == 1
+    assert not stored.exists()
+
+
 def test_where_no_file_can_be_removed_no_more_studies_are_forgotten(database, tmp_path, monkeypatch):
     """As on a disk that an error made read-only: each study would go without making any room."""
     site = Site(database, tmp_path)
-    monkeypatch.setattr(retention_module, "_FAILURES", 2)
     for number in range(4):
         site.receive(f"1.2.15.{number}")
         site.report(f"1.2.15.{number}", "delivered")
@@ -284,8 +299,8 @@ def test_where_no_file_can_be_removed_no_more_studies_are_forgotten(database, tm
 
     counts = [site.purge(), site.purge()]
 
-    assert counts == [1, 0]
-    assert site.execute("SELECT count(*) FROM instance") == [(3,)]
+    assert counts == [3, 0]
+    assert site.execute("SELECT count(*) FROM instance") == [(1,)]
 
 
 def test_while_the_store_is_not_there_nothing_is_forgotten(database, tmp_path):

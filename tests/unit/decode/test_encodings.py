@@ -179,6 +179,16 @@ def test_colour_encodings_give_the_luminance(encoding: str, tmp_path: Path) -> N
     assert error.max() <= (24 if encoding in LOSSY else 2.5)
 
 
+def test_a_mask_of_zeros_does_not_belie_ybr(tmp_path: Path) -> None:
+    """De-identification leaves it around the sector, as black as its zeros are in no other colour space."""
+    stored = ybr(SEPIA)
+    masked = np.arange(stored.shape[1]) >= stored.shape[1] * 0.4
+    stored[:, masked] = 0
+    frames = make_clip(tmp_path, make_dataset(stored, PhotometricInterpretation="YBR_FULL")).frames
+
+    assert np.abs(frames - bt601(SEPIA))[:, ~masked].max() <= 2.5
+
+
 @pytest.mark.parametrize(
     ("syntax", "stream", "bits_stored", "tolerance"),
     [

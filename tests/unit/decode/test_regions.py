@@ -184,6 +184,18 @@ def test_a_still_picture_does_not_doubt_its_region() -> None:
     assert notes == {}
 
 
+def test_a_blank_frame_does_not_doubt_the_region() -> None:
+    """All of a grey screen changes then, and tells nothing of where the picture ends."""
+    x0, y0, x1, y1 = SECTOR
+    tight = {"RegionLocationMinX0": x0, "RegionLocationMinY0": y0}
+    grey = np.maximum(FRAMES, 25)
+    grey[0] = 0
+    region, notes = place(tight | {"RegionLocationMaxX1": x1 - 1, "RegionLocationMaxY1": y1 - 1}, frames=grey)
+
+    assert region.spacing == PixelSpacing(1.0, 1.0)
+    assert notes == {}
+
+
 def test_what_moves_beside_the_region_does_not_doubt_it() -> None:
     """A second picture, larger than the listed one, has nothing to do with its scale."""
     x0, y0, x1, y1 = SECTOR
