@@ -42,6 +42,8 @@ IDENTIFYING_KEYS = frozenset(
 _LIBRARY_LEVELS = {"echo_scp": logging.NOTSET, "pydicom": logging.ERROR}
 # pydicom warns in this category, and quotes the values that it finds odd.
 _QUOTING_WARNING = re.compile(r"(^.*?:\d+: UserWarning):.*", re.DOTALL)
+_LEVELS = logging.getLevelNamesMapping()
+_PROCESSORS: list[Processor] = []  # one list for ever: loggers in use keep it
 _UID = re.compile(r"[0-9.]*")
 _COMPARABLE_KEYS = frozenset(key.replace("_", "") for key in IDENTIFYING_KEYS)
 
@@ -63,10 +65,11 @@ def configure(
         drop_identifying_keys,
         veil_odd_uids,
     ]
+    _PROCESSORS[:] = [_from(level), *shared, *rendering]
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=_PROCESSORS,
         logger_factory=_StderrLogger,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
     # Of each line the standard library would ask anew which thread and process it is of, and nothing here shows it.
@@ -85,6 +88,18 @@ def configure(
     warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote the values that they find odd
     sys.excepthook = lambda kind, error, trace: _log_uncaught(error)
     threading.excepthook = lambda arguments: _log_uncaught(arguments.exc_value)
+
+
+def _from(level: str) -> Processor:
+    """Drop events below `level`."""
+    wanted = {name.lower() for name, number in _LEVELS.items() if number >= _LEVELS[level.upper()]}
+
+    def drop_others(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if method not in wanted:
+            raise structlog.DropEvent
+        return event
+
+    return drop_others
 
 
 class _StderrLogger:

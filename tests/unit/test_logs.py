@@ -47,6 +47,13 @@ def test_the_level_is_that_of_our_events():
     assert events(run("ours.info('instance.spooled')", level="error")) == []
 
 
+def test_a_later_configuration_counts_for_loggers_in_use():
+    """The command's own, before the file is read; then the file's."""
+    completed = run("ours.info('begun')\nconfigure('error', 'json')\nours.info('silent')\nours.error('failed')")
+
+    assert [event["event"] for event in events(completed)] == ["begun", "failed"]
+
+
 @pytest.mark.parametrize("broken", ["sys.stderr.close()", "sys.stderr = open('/dev/full', 'w', buffering=1)"])
 def test_a_log_that_cannot_be_written_stops_nothing(broken):
     """A full disk under the log, a reader that has gone: an object is received all the same."""
