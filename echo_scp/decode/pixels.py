@@ -158,8 +158,8 @@ def _conform_native(ds: Dataset) -> None:
 def _correct_colour_space(ds: Dataset) -> None:
     if ds.PhotometricInterpretation == "YBR_FULL_422":  # once decoded, no columns are left out
         ds.PhotometricInterpretation = "YBR_FULL"
-    _, picture = next(_arrays(ds, [0], raw=True))
-    ds.PhotometricInterpretation = true_photometric(picture, ds.PhotometricInterpretation)
+    stored = next(iter_pixels(ds, indices=[0], raw=True))
+    ds.PhotometricInterpretation = true_photometric(stored, ds.PhotometricInterpretation)
 
 
 def _from_jpeg(ds: Dataset, streams: list[bytes], wanted: Sequence[int] | None, *, in_colour: bool) -> Pixels:
@@ -191,13 +191,10 @@ def _from_arrays(ds: Dataset, wanted: Sequence[int] | None, *, in_colour: bool) 
     return Pixels(frames, np.stack(colours) if colours else None)
 
 
-def _arrays(ds: Dataset, wanted: list[int] | None, *, raw: bool = False) -> Iterator[tuple[int, NDArray[np.integer]]]:
-    """Yield index and values of all frames or of the wanted ones; more than Number of Frames are left out.
-
-    `raw`: as they are stored, not as RGB.
-    """
+def _arrays(ds: Dataset, wanted: list[int] | None) -> Iterator[tuple[int, NDArray[np.integer]]]:
+    """Yield index and values of all frames or of the wanted ones; more than Number of Frames are left out."""
     indices = range(frame_count(ds)) if wanted is None else wanted
-    return zip(indices, iter_pixels(ds, indices=wanted, raw=raw), strict=False)
+    return zip(indices, iter_pixels(ds, indices=wanted), strict=False)
 
 
 class _Renderer:

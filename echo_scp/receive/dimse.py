@@ -46,10 +46,7 @@ class _Message:
     body: _Body | None = None
 
     def write_command(self, pieces: Sequence[memoryview]) -> None:
-        for piece in pieces:
-            if len(self.command) + len(piece) > MAXIMUM_COMMAND_BYTES:
-                raise ProtocolError("the command set is too long")
-            self.command += piece
+        _collect(self.command, pieces, MAXIMUM_COMMAND_BYTES, "the command set")
 
 
 class DimseProvider:
@@ -172,6 +169,14 @@ class _StoreRequest:
             self.reception.abandon()
 
 
+def _collect(kept: bytearray, pieces: Sequence[memoryview], maximum_bytes: int, what: str) -> None:
+    """Keep `pieces` in memory. Raises ProtocolError before more than `maximum_bytes` are."""
+    for piece in pieces:
+        if len(kept) + len(piece) > maximum_bytes:
+            raise ProtocolError(f"{what} is too long")
+        kept += piece
+
+
 def _ignore(_: Sequence[memoryview]) -> None: ...
 
 
@@ -185,10 +190,7 @@ class _Request:
         self._data_set = bytearray()
 
     def write(self, pieces: Sequence[memoryview]) -> None:
-        for piece in pieces:
-            if len(self._data_set) + len(piece) > MAXIMUM_DATA_SET_BYTES:
-                raise ProtocolError("the data set of a request is too long")
-            self._data_set += piece
+        _collect(self._data_set, pieces, MAXIMUM_DATA_SET_BYTES, "the data set of a request")
 
     def finish(self) -> bytes:
         return self._services.answer(self._context_id, self._command, bytes(self._data_set))
