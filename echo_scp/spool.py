@@ -24,13 +24,12 @@ import secrets
 import shutil
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from echo_scp import __version__
 from echo_scp.errors import StorageError, UnindexableFileError
@@ -48,8 +47,7 @@ _GROUP_LENGTH = struct.Struct("<HH2sHL")  # (0002,0000) UL, always first (PS3.10
 _CANNOT_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledIdentity:
+class SpooledIdentity(NamedTuple):
     """What the association and the C-STORE command say of an object; the data set itself is not looked at."""
 
     sop_class_uid: str
@@ -62,11 +60,17 @@ class SpooledIdentity:
 class SpoolFile:
     """One object on its way to disk. Leaving the `with` block without `commit` leaves nothing behind."""
 
-    def __init__(self, spool: Spool, path: str, file: FileIO) -> None:
+    def __init__(self, spool: Spool, path: str, file: FileIO, header: bytes, room: int = 0) -> None:
+        """Begin a file with `header`, which goes to the disk with the first bytes of the data set.
+
+        `room` is how many bytes may be written before the disk is asked again.
+        """
         self._spool = spool
         self._path = path  # a string: here, once per object, the time that a Path takes is felt
         self._file = file
-        self._room = 0  # bytes that may be written before the disk is asked again
+        self._header = header
+        self._header_bytes = len(header)
+        self._room = room
         self._written = 0
         self._on_its_way = 0  # the disk was told to begin with these
         self._committed = False
@@ -80,21 +84,33 @@ class SpoolFile:
         if not self._committed:
             self.abort()
 
-    def write(self, *pieces: bytes | memoryview) -> int:
-        """Append data set bytes exactly as they were sent; return how many there are. Raises StorageError."""
+    @property
+    def data_set_bytes(self) -> int:
+        """How many bytes of the data set were written."""
+        return max(self._written - self._header_bytes, 0)
+
+    def write(self, *pieces: bytes | memoryview) -> None:
+        """Append data set bytes exactly as they were sent. Raises StorageError."""
+        if self._header:
+            pieces, self._header = (self._header, *pieces), b""
         length = sum(map(len, pieces))
         if length > self._room:
             self._room = min(self._spool.require_space(length), max(_SPACE_CHECK_BYTES, length))
         self._room -= length
-        with _STORAGE_ERRORS:
-            _write_all(self._file.fileno(), pieces, length)
+        try:
+            written = os.writev(self._file.fileno(), pieces)
+            if written < length:  # as when the disk is nearly full
+                _write_all(self._file.fileno(), memoryview(b"".join(pieces))[written:])
+        except OSError as error:
+            raise StorageError(str(error)) from error
         self._written += length
         if self._written - self._on_its_way >= _WRITE_BACK_BYTES:
             self._begin_write_back()
-        return length
 
     def commit(self) -> str:
         """Make the object durable and visible in `ready`; only now may it be acknowledged. Raises StorageError."""
+        if self._header:
+            self.write()
         with _STORAGE_ERRORS:
             os.fsync(self._file.fileno())
             self._path = self._spool.make_ready(self._path)
@@ -150,14 +166,9 @@ class Spool:
     def open(self, identity: SpooledIdentity) -> SpoolFile:
         """Begin an object: Part-10 header written by us, data set to follow. Raises StorageError."""
         header = _part10_header(identity)
+        room = min(self.require_space(len(header)), _SPACE_CHECK_BYTES)
         with _STORAGE_ERRORS:
-            spooling = SpoolFile(self, *self._create_locked())
-        try:
-            spooling.write(header)
-        except StorageError:
-            spooling.abort()
-            raise
-        return spooling
+            return SpoolFile(self, *self._create_locked(), header, room)
 
     def require_space(self, byte_count: int) -> int:
         """Return how many bytes there are above the reserve.
@@ -292,8 +303,8 @@ class Spool:
     def _create_locked(self) -> tuple[str, FileIO]:
         """Create a file in `incoming` under a lock that tells the sweep of another process to leave it."""
         while True:
-            path = f"{self._incoming}/{secrets.token_hex(8)}{_PART}"
-            file = open(path, "xb", buffering=0)  # noqa: PTH123, SIM115
+            path = f"{self._incoming}/{os.urandom(8).hex()}{_PART}"
+            file = FileIO(path, "xb")
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file.fileno()).st_nlink:
                 return path, file
@@ -391,13 +402,9 @@ def _copy(spooled: Path, target: Path) -> None:
         shutil.copyfileobj(source, file, _BUFFER_BYTES)
 
 
-def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview], length: int) -> None:
-    """Write all of `pieces`, `length` bytes; the system may take a part only, as when the disk is nearly full."""
-    written = os.writev(descriptor, pieces)
-    if written < length:
-        rest = memoryview(b"".join(pieces))[written:]
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+def _write_all(descriptor: int, rest: memoryview) -> None:
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _fsync_folder(folder: Path) -> None:

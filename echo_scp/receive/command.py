@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from echo_scp.receive.upper_layer import ProtocolError
 
@@ -11,13 +11,13 @@ C_STORE_RQ = 0x0001
 MAXIMUM_COMMAND_BYTES = 65536  # a C-STORE-RQ has about 200
 
 _ELEMENT = struct.Struct("<HHL")  # Implicit VR Little Endian, always
-_SHORT = struct.Struct("<HHLH")
+_GROUP_LENGTH = struct.Struct("<HHLL")
+_RESPONSE_NUMBERS = struct.Struct("<" + 4 * "HHLH")
 _NO_DATA_SET = 0x0101
 _CLASS_UID, _FIELD, _MESSAGE_ID, _DATA_SET_TYPE, _INSTANCE_UID = 0x0002, 0x0100, 0x0110, 0x0800, 0x1000
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """What the store path needs of a command set; UIDs are what was sent, without their padding."""
 
     field: int
@@ -51,17 +51,16 @@ def read_command(encoded: bytes) -> Command:
 
 def store_response(request: Command, status: int) -> bytes:
     """Encode the C-STORE-RSP to `request` (PS3.7 9.3.1.2)."""
-    elements = b"".join(
-        (
-            _uid_element(_CLASS_UID, request.sop_class_uid),
-            _SHORT.pack(0, _FIELD, 2, C_STORE_RQ | 0x8000),
-            _SHORT.pack(0, 0x0120, 2, request.message_id),
-            _SHORT.pack(0, _DATA_SET_TYPE, 2, _NO_DATA_SET),
-            _SHORT.pack(0, 0x0900, 2, status),
-            _uid_element(_INSTANCE_UID, request.sop_instance_uid),
-        )
+    sop_class = _uid_element(_CLASS_UID, request.sop_class_uid)
+    numbers = _RESPONSE_NUMBERS.pack(
+        *(0, _FIELD, 2, C_STORE_RQ | 0x8000),
+        *(0, 0x0120, 2, request.message_id),
+        *(0, _DATA_SET_TYPE, 2, _NO_DATA_SET),
+        *(0, 0x0900, 2, status),
     )
-    return struct.pack("<HHLL", 0, 0, 4, len(elements)) + elements
+    instance = _uid_element(_INSTANCE_UID, request.sop_instance_uid)
+    length = len(sop_class) + len(numbers) + len(instance)
+    return b"".join((_GROUP_LENGTH.pack(0, 0, 4, length), sop_class, numbers, instance))
 
 
 def _number(values: dict[int, bytes], element: int, default: int | None = None) -> int:

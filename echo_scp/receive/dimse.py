@@ -15,10 +15,9 @@ from echo_scp.receive.negotiation import Agreement
 from echo_scp.receive.services import MAXIMUM_DATA_SET_BYTES, Services
 from echo_scp.receive.status import Status
 from echo_scp.receive.store import Reception
-from echo_scp.receive.upper_layer import ProtocolError, Write, p_data_pdus
+from echo_scp.receive.upper_layer import COMMAND, LAST, ProtocolError, Write, p_data_pdus
 from echo_scp.spool import SpooledIdentity
 
-_COMMAND, _LAST = 1, 2  # bits of the message control header (PS3.8 E.2)
 _MAXIMUM_BEGUN = 4
 
 
@@ -74,7 +73,7 @@ class DimseProvider:
     def fragment(self, context_id: int, control: int) -> Write:
         """Begin a fragment; return what takes its bytes. Raises ProtocolError."""
         message = self._messages.get(context_id) or self._begin(context_id)
-        if control & _COMMAND:
+        if control & COMMAND:
             if message.body is not None:
                 raise ProtocolError("a command set within a data set")
             return message.write_command
@@ -84,10 +83,10 @@ class DimseProvider:
 
     def fragment_end(self, context_id: int, control: int) -> None:
         """Answer the message if this was its end. Raises ProtocolError; OSError when the response cannot be sent."""
-        if not control & _LAST:
+        if not control & LAST:
             return
         message = self._messages[context_id]
-        if control & _COMMAND:
+        if control & COMMAND:
             encoded = bytes(message.command)
             command = read_command(encoded)
             message.body = self._body(context_id, command, encoded)
@@ -158,7 +157,7 @@ class _StoreRequest:
     def finish(self) -> bytes:
         status = Status.CANNOT_UNDERSTAND if self.reception is None else self.reception.finish()
         response = store_response(self.command, status)
-        return p_data_pdus(self.context_id, _COMMAND | _LAST, response, self.maximum_pdu_bytes)
+        return p_data_pdus(self.context_id, COMMAND | LAST, response, self.maximum_pdu_bytes)
 
     def answered(self) -> None:
         if self.reception is not None:

@@ -38,7 +38,7 @@ class Reception:
         if self._file is None:
             return
         try:
-            self._byte_count += self._file.write(*pieces)
+            self._file.write(*pieces)
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
             self._fail(error)
 
@@ -48,6 +48,7 @@ class Reception:
             return self._status
         try:
             self._path = self._file.commit()
+            self._byte_count = self._file.data_set_bytes
             self._file = None
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
             self._fail(error)

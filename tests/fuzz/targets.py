@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
@@ -117,9 +117,9 @@ class _Reception:
         self.size = 0
         self.is_open = True
 
-    def write(self, fragment: memoryview) -> None:
+    def write(self, pieces: Sequence[memoryview]) -> None:
         assert self.is_open
-        self.size += len(fragment)
+        self.size += sum(map(len, pieces))
 
     def finish(self) -> Status:
         assert self.is_open

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import pytest
@@ -608,7 +608,7 @@ class FullDisk:
     def open(self, _identity: object) -> SpoolFile:
         path = self._folder / "part"
         path.touch()
-        return SpoolFile(self._spool, path, Path("/dev/full").open("wb"))
+        return SpoolFile(self._spool, path, FileIO("/dev/full", "wb"), b"header")
 
 
 @pytest.mark.parametrize("size", [10, 5_000_000])

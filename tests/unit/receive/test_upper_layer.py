@@ -26,9 +26,12 @@ class ScriptedConnection:
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = [piece for piece in pieces if piece]
         self.sent = b""
+        self.is_silent = False  # at the end, in place of closing
 
     def recv_into(self, buffer: memoryview) -> int:
         if not self.pieces:
+            if self.is_silent:
+                raise TimeoutError
             return 0
         piece = self.pieces.pop(0)
         count = min(len(piece), len(buffer))
@@ -51,7 +54,7 @@ def joined(fragments: Iterable[Fragment]) -> list[Fragment]:
     """Return the fragments with those of one data set joined that follow each other: where it is cut says nothing."""
     found: list[Fragment] = []
     for context_id, control, content in fragments:
-        if found and found[-1][:2] == (context_id, control) == (context_id, 0):
+        if found and found[-1][:2] == (context_id, 0) and control in (0, 2):
             content = found.pop()[2] + content  # noqa: PLW2901
         found.append((context_id, control, content))
     return found
@@ -132,6 +135,15 @@ def test_fragments_come_whole_however_the_network_cuts_them(fragments, sizes):
     assert connection.sent == A_RELEASE_RP
 
 
+@pytest.mark.parametrize("cut_at", [1, 5, 9, 10])
+def test_an_abort_within_a_data_set_is_not_waited_behind(cut_at):
+    """It is shorter than the two heads of the fragment that should have come."""
+    connection = ScriptedConnection(fragment(b"begun", 0), A_ABORT[:cut_at], A_ABORT[cut_at:])
+    connection.is_silent = True
+
+    assert UpperLayer(connection, Recorder(), MAXIMUM_PDU_BYTES, timeout_s=60).serve() is Event.ABORT_RECEIVED
+
+
 @given(contents=st.lists(st.binary(max_size=40), max_size=40))
 def test_one_pdu_may_hold_many_fragments(contents):
     """Also none, and fragments of nothing."""
@@ -152,7 +164,7 @@ def test_a_head_that_the_end_of_the_buffer_cuts_is_put_together():
     _, _, _, recorder = serve(stream)
 
     content = b"".join(bytes([number % 256]) * size for number, size in enumerate(sizes))
-    assert joined(recorder.fragments) == [(1, 0, content), (1, 2, b"after")]
+    assert joined(recorder.fragments) == [(1, 2, content + b"after")]
 
 
 @pytest.mark.parametrize(
