@@ -38,7 +38,7 @@ class Reception:
         if self._file is None:
             return
         try:
-            self._file.write(*pieces)
+            self._file.write(pieces)
         except Exception as error:  # noqa: BLE001 - the edge of a DIMSE handler
             self._fail(error)
 

@@ -248,7 +248,9 @@ class Wire:
             if not count:
                 self.restart_timer()
             self._fill()
-        buffer, start, end, found, is_new = self._buffer, self._start, self._end, list[memoryview](), False
+        buffer, start, end = self._buffer, self._start, self._end
+        found: list[memoryview] = []
+        is_new = False
         while len(found) < _PIECES:
             if not count:
                 if control or context_id is None or end - start < _BOTH_HEADS.size:
@@ -264,7 +266,7 @@ class Wire:
                 is_new = True
             if start == end:
                 break
-            stop = min(start + count, end)
+            stop = start + count if start + count < end else end
             found.append(buffer[start:stop])
             count -= stop - start
             start = stop
@@ -283,7 +285,7 @@ class Wire:
         if time.monotonic() > self._deadline:
             raise _SilentError
         try:
-            count = self._connection.recv_into(self._buffer[self._end :])
+            count = self._connection.recv_into(self._buffer[self._end :] if self._end else self._buffer)
             # Some senders write the head of a PDU by itself, and then Nagle's algorithm keeps the rest until the head
             # is acknowledged, which the kernel likes to delay by 40 ms. Each time: the kernel forgets it. What is more
             # than a segment it acknowledges by itself.

@@ -28,7 +28,7 @@ def spool_file(spool: Spool, source) -> None:
     )
     meta_length = 128 + 4 + 12 + dataset.file_meta.FileMetaInformationGroupLength
     with spool.open(identity) as file:
-        file.write(content[meta_length:])
+        file.write([content[meta_length:]])
         file.commit()
 
 
@@ -93,7 +93,7 @@ def spool_with_uid(spool: Spool, sop_instance_uid: bytes) -> None:
     elements += [(0x0020, 0x000D, b"1.7.1."), (0x0020, 0x000E, b"1.7.2.")]
     with spool.open(SpooledIdentity("1.2.3", "1.2.4", ExplicitVRLittleEndian, "CART", "ECHO_SCP")) as file:
         for group, element, value in elements:
-            file.write(struct.pack("<HH2sH", group, element, b"UI", len(value)) + value)
+            file.write([struct.pack("<HH2sH", group, element, b"UI", len(value)), value])
         file.commit()
 
 

@@ -47,7 +47,7 @@ def reference_listener(spool: Spool, maximum_pdu_bytes: int) -> Iterator[int]:
             event.assoc.requestor.primitive.called_ae_title,
         )
         with spool.open(identity) as file:
-            file.write(event.request.DataSet.getbuffer())
+            file.write([event.request.DataSet.getbuffer()])
             file.commit()
         return 0x0000
 

@@ -37,7 +37,7 @@ def make_spool(folder: Path, reserve_disk_mb: int = 0) -> Spool:
 
 def put(spool: Spool, data_set: bytes = DATA_SET, **changes: str) -> Path:
     with spool.open(make_identity(**changes)) as file:
-        file.write(data_set)
+        file.write([data_set])
         return Path(file.commit())
 
 
@@ -74,7 +74,7 @@ def test_the_data_set_is_stored_as_it_was_sent(tmp_path_factory, fragments):
     spool = make_spool(tmp_path_factory.mktemp("data"))
     with spool.open(make_identity()) as file:
         for fragment in fragments:
-            file.write(memoryview(fragment))
+            file.write([memoryview(fragment)])
         path = Path(file.commit())
 
     sent = b"".join(fragments)
@@ -89,7 +89,7 @@ def test_what_the_system_took_in_part_is_written_to_its_end(tmp_path_factory, pi
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "writev", lambda descriptor, given: os.write(descriptor, b"".join(given)[:most]))
         with spool.open(make_identity()) as file:
-            file.write(*map(memoryview, pieces))
+            file.write([*map(memoryview, pieces)])
             path = Path(file.commit())
 
     assert file.data_set_bytes == sum(map(len, pieces))
@@ -101,7 +101,7 @@ def test_nothing_is_ready_before_the_commit(tmp_path):
     spool = make_spool(tmp_path)
 
     with spool.open(make_identity()) as file:
-        file.write(DATA_SET)
+        file.write([DATA_SET])
         assert spool.ready() == ()
         path = Path(file.commit())
     assert spool.ready() == (path,)
@@ -112,7 +112,7 @@ def test_an_exception_in_mid_object_leaves_nothing(tmp_path):
     spool = make_spool(tmp_path)
 
     with pytest.raises(TypeError), spool.open(make_identity()) as file:
-        file.write("no bytes")
+        file.write(["no bytes"])
 
     assert files_below(tmp_path) == []
 
@@ -122,7 +122,7 @@ def test_an_object_that_is_not_committed_leaves_nothing(tmp_path):
     spool = make_spool(tmp_path)
 
     with spool.open(make_identity()) as file:
-        file.write(DATA_SET)
+        file.write([DATA_SET])
 
     assert files_below(tmp_path) == []
 
@@ -153,7 +153,7 @@ def test_an_object_that_would_eat_into_the_reserve_is_refused(tmp_path, monkeypa
     monkeypatch.setattr(os, "statvfs", lambda _path: room_for_the_header)
 
     with pytest.raises(StorageError), spool.open(make_identity()) as file:
-        file.write(bytes(4096))
+        file.write([bytes(4096)])
 
     assert files_below(tmp_path) == []
 
@@ -200,7 +200,7 @@ def test_a_start_removes_what_a_dead_process_received_in_part(tmp_path):
     program = (
         "import os, pathlib, sys; from echo_scp.spool import *;"
         "file = Spool(pathlib.Path(sys.argv[1]), 0).open(SpooledIdentity('1', '1', '1', 'A', 'B'));"
-        "file.write(bytes(10**6)); os.kill(os.getpid(), 9)"
+        "file.write([bytes(10**6)]); os.kill(os.getpid(), 9)"
     )
     killed = subprocess.run([sys.executable, "-c", program, tmp_path], check=False)
     left_over = files_below(tmp_path)
@@ -216,7 +216,7 @@ def test_a_start_leaves_what_a_living_process_is_receiving(tmp_path):
     """A second process on the folder must not take away the objects of the first."""
     receiver = make_spool(tmp_path)
     with receiver.open(make_identity()) as file:
-        file.write(DATA_SET)
+        file.write([DATA_SET])
         make_spool(tmp_path)
         path = Path(file.commit())
 
