@@ -144,7 +144,7 @@ def is_dead(process_id: int) -> bool:
     try:
         state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
         return state == "Z" and len(list((folder / "task").iterdir())) == 1
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
         return True
 
 
