@@ -288,7 +288,7 @@ def test_a_drip_of_bytes_is_given_up(monkeypatch):
 
 
 def test_a_disk_that_stalls_is_not_the_silence_of_the_peer(monkeypatch):
-    """Its time runs while we wait for it, and not while it waits for us: within a fragment, and between two of a PDU."""
+    """Its time runs while we wait for it, not while it waits for us: within a fragment, and between two of a PDU."""
     clock = [0.0]
     monkeypatch.setattr(upper_layer.time, "monotonic", lambda: clock[0])
 
