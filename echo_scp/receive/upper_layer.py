@@ -208,16 +208,19 @@ class Wire:
     """Reads a connection through one buffer. The slices it gives are valid until it is empty and asked for more."""
 
     def __init__(self, connection: Connection, timeout_s: float) -> None:
-        """`timeout_s` is for one PDU head, and for one PDU body: a drip of bytes does not extend it."""
+        """`timeout_s` is for one PDU head, and for one PDU body: a drip of bytes does not extend it.
+
+        It is what may be spent on waiting for the peer; what we take to write what it sent is ours.
+        """
         self._connection = connection
         self._timeout_s = timeout_s
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._start = self._end = 0
-        self._deadline = 0.0
+        self._left_s = timeout_s
 
     def restart_timer(self) -> None:
         """Give the peer its time again."""
-        self._deadline = time.monotonic() + self._timeout_s
+        self._left_s = self._timeout_s
 
     def has_input(self, wait_s: float) -> bool:
         """Wait for input, or for so long; say whether there is any."""
@@ -282,8 +285,9 @@ class Wire:
             rest = bytes(self._buffer[self._start :])  # a head that the end of the buffer cut
             self._start, self._end = 0, len(rest)
             self._buffer[: self._end] = rest
-        if time.monotonic() > self._deadline:
+        if self._left_s < 0:
             raise _SilentError
+        asked = time.monotonic()
         try:
             count = self._connection.recv_into(self._buffer[self._end :] if self._end else self._buffer)
             # Some senders write the head of a PDU by itself, and then Nagle's algorithm keeps the rest until the head
@@ -297,6 +301,7 @@ class Wire:
             raise _ClosedError from None
         if not count:
             raise _ClosedError
+        self._left_s -= time.monotonic() - asked
         self._end += count
 
 

@@ -287,6 +287,26 @@ def test_a_drip_of_bytes_is_given_up(monkeypatch):
     assert len(connection.pieces) > 800
 
 
+def test_a_disk_that_stalls_is_not_the_silence_of_the_peer(monkeypatch):
+    """Its time runs while we wait for it, not while it waits for us: within a fragment, and between two of a PDU."""
+    clock = [0.0]
+    monkeypatch.setattr(upper_layer.time, "monotonic", lambda: clock[0])
+
+    class Stalling(Recorder):
+        def _take(self, pieces):
+            clock[0] += 100.0
+            super()._take(pieces)
+
+    both = pdu(0x04, pdv(b"command", 3) + pdv(b"begun", 0))
+    goes_on = fragment(bytes(1000), 2)
+    sent = [both[:25], both[25:], goes_on[:500], goes_on[500:], A_RELEASE_RQ]
+
+    event, _, _, recorder = serve(*sent, user=Stalling())
+
+    assert event is Event.RELEASE_RQ_RECEIVED
+    assert joined(recorder.fragments) == [(1, 3, b"command"), (1, 2, b"begun" + bytes(1000))]
+
+
 def test_a_peer_that_is_silent_is_given_up():
     """SO_RCVTIMEO speaks through EAGAIN."""
 
