@@ -21,6 +21,7 @@ SEEDS = Path(__file__).parent / "seeds"
 # Where new code is looked for. Not all of pydicom: what guides a fuzzer slows it three times.
 INSTRUMENTED = ["echo_scp.receive", "echo_scp.decode", "pynetdicom.pdu", "pynetdicom.pdu_items", "pydicom.filereader"]
 LONGEST_INPUT = {"header": 1024}
+FUZZED_BUFFER_BYTES = 2048  # of the upper layer, so that short inputs reach its end
 
 
 def run_one(name: str, options: list[str]) -> None:
@@ -34,7 +35,7 @@ def run_one(name: str, options: list[str]) -> None:
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
         from echo_scp.receive import upper_layer
         from tests.fuzz.targets import TARGETS
-    upper_layer.BUFFER_BYTES = 2048  # so that short inputs reach its end
+    upper_layer.BUFFER_BYTES = FUZZED_BUFFER_BYTES
     atheris.Setup([sys.argv[0], *options], TARGETS[name], enable_python_coverage=True)
     atheris.Fuzz()
 

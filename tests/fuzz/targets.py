@@ -98,9 +98,10 @@ class _Connection:
         self.sent = 0
 
     def recv_into(self, buffer: memoryview) -> int:
-        piece, self._data = self._data[:1000], self._data[1000:]
-        buffer[: len(piece)] = piece
-        return len(piece)
+        count = min(len(self._data), len(buffer), 1000)
+        buffer[:count] = self._data[:count]
+        self._data = self._data[count:]
+        return count
 
     def sendall(self, data: bytes) -> None:
         self.sent += len(data)

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from tests.fuzz.fuzz import SEEDS
+from echo_scp.receive import upper_layer
+from tests.fuzz.fuzz import FUZZED_BUFFER_BYTES, SEEDS
 from tests.fuzz.targets import TARGETS
 
 
@@ -15,6 +16,7 @@ from tests.fuzz.targets import TARGETS
 def test_a_kept_input_breaks_nothing(seed, monkeypatch):
     """Whatever it is, it is answered, refused or read."""
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+    monkeypatch.setattr(upper_layer, "BUFFER_BYTES", FUZZED_BUFFER_BYTES)
 
     TARGETS[seed.parent.name](seed.read_bytes())
 
