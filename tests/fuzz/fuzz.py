@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing with atheris: `python -m tests.fuzz.fuzz --seconds 60 [TARGET ...] [-- libFuzzer options]`.
+"""Coverage-guided fuzzing with atheris: `python -m tests.fuzz.fuzz --seconds 60 [TARGET ...] [-libFuzzer=options]`.
 
 Each target runs in a process of its own, beginning with its seeds; the seconds are divided among them. A crash, a hang
 of 10 s, or 1 GB of memory ends it with a status other than 0, and the input that did it is printed and kept in the
