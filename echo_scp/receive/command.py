@@ -11,8 +11,7 @@ C_STORE_RQ = 0x0001
 MAXIMUM_COMMAND_BYTES = 65536  # a C-STORE-RQ has about 200
 
 _ELEMENT = struct.Struct("<HHL")  # Implicit VR Little Endian, always
-_GROUP_LENGTH = struct.Struct("<HHLL")
-_RESPONSE_NUMBERS = struct.Struct("<" + 4 * "HHLH")
+_SHORT = struct.Struct("<HHLH")
 _NO_DATA_SET = 0x0101
 _CLASS_UID, _FIELD, _MESSAGE_ID, _DATA_SET_TYPE, _INSTANCE_UID = 0x0002, 0x0100, 0x0110, 0x0800, 0x1000
 
@@ -51,16 +50,17 @@ def read_command(encoded: bytes) -> Command:
 
 def store_response(request: Command, status: int) -> bytes:
     """Encode the C-STORE-RSP to `request` (PS3.7 9.3.1.2)."""
-    sop_class = _uid_element(_CLASS_UID, request.sop_class_uid)
-    numbers = _RESPONSE_NUMBERS.pack(
-        *(0, _FIELD, 2, C_STORE_RQ | 0x8000),
-        *(0, 0x0120, 2, request.message_id),
-        *(0, _DATA_SET_TYPE, 2, _NO_DATA_SET),
-        *(0, 0x0900, 2, status),
+    elements = b"".join(
+        (
+            _uid_element(_CLASS_UID, request.sop_class_uid),
+            _SHORT.pack(0, _FIELD, 2, C_STORE_RQ | 0x8000),
+            _SHORT.pack(0, 0x0120, 2, request.message_id),
+            _SHORT.pack(0, _DATA_SET_TYPE, 2, _NO_DATA_SET),
+            _SHORT.pack(0, 0x0900, 2, status),
+            _uid_element(_INSTANCE_UID, request.sop_instance_uid),
+        )
     )
-    instance = _uid_element(_INSTANCE_UID, request.sop_instance_uid)
-    length = len(sop_class) + len(numbers) + len(instance)
-    return b"".join((_GROUP_LENGTH.pack(0, 0, 4, length), sop_class, numbers, instance))
+    return struct.pack("<HHLL", 0, 0, 4, len(elements)) + elements
 
 
 def _number(values: dict[int, bytes], element: int, default: int | None = None) -> int:

@@ -26,11 +26,10 @@ from echo_scp.receive import notes
 from echo_scp.receive.negotiation import Agreement
 from echo_scp.receive.policy import PROCEDURE_STEP
 from echo_scp.receive.status import Status
-from echo_scp.receive.upper_layer import ProtocolError, p_data_pdus
+from echo_scp.receive.upper_layer import COMMAND, LAST, ProtocolError, p_data_pdus
 
 MAXIMUM_DATA_SET_BYTES = 1024 * 1024
 _MAXIMUM_AWAITED = 16
-_LAST_OF_COMMAND, _LAST_OF_DATA_SET = 3, 2
 _REQUEST_COMMITMENT = 1  # Action Type ID (PS3.4 J.3.2)
 
 _STATUSES: dict[type[Exception], Status] = {
@@ -220,9 +219,9 @@ class Services:
 def _decode(context_id: int, command: bytes, data_set: bytes) -> Primitive:
     fragments = P_DATA()
     values = fragments.presentation_data_value_list
-    values.append((context_id, bytes((_LAST_OF_COMMAND,)) + command))
+    values.append((context_id, bytes((COMMAND | LAST,)) + command))
     if data_set:
-        values.append((context_id, bytes((_LAST_OF_DATA_SET,)) + data_set))
+        values.append((context_id, bytes((LAST,)) + data_set))
     message = DIMSEMessage()
     try:
         message.decode_msg(fragments)

@@ -200,7 +200,7 @@ def p_data_pdus(context_id: int, control: int, content: bytes, maximum_bytes: in
         piece = content[start : start + room]
         is_last = start + room >= len(content)
         head = PDU_HEAD.pack(0x04, _PDV_HEAD.size + len(piece))
-        pdus.append(head + _PDV_HEAD.pack(2 + len(piece), context_id, control if is_last else control & ~2) + piece)
+        pdus.append(head + _PDV_HEAD.pack(2 + len(piece), context_id, control if is_last else control & ~LAST) + piece)
     return b"".join(pdus)
 
 
@@ -253,7 +253,6 @@ class Wire:
             self._fill()
         buffer, start, end = self._buffer, self._start, self._end
         found: list[memoryview] = []
-        is_new = False
         while len(found) < _PIECES:
             if not count:
                 if control or context_id is None or end - start < _BOTH_HEADS.size:
@@ -266,7 +265,7 @@ class Wire:
                 start += _BOTH_HEADS.size
                 count = item_length - 2
                 control = following
-                is_new = True
+                self._left_s = self._timeout_s
             if start == end:
                 break
             stop = start + count if start + count < end else end
@@ -274,8 +273,6 @@ class Wire:
             count -= stop - start
             start = stop
         self._start = start
-        if is_new:
-            self.restart_timer()
         return found, count, control
 
     def _fill(self) -> None:
@@ -289,7 +286,7 @@ class Wire:
             raise _SilentError
         asked = time.monotonic()
         try:
-            count = self._connection.recv_into(self._buffer[self._end :] if self._end else self._buffer)
+            count = self._connection.recv_into(self._buffer[self._end :])
             # Some senders write the head of a PDU by itself, and then Nagle's algorithm keeps the rest until the head
             # is acknowledged, which the kernel likes to delay by 40 ms. Each time: the kernel forgets it. What is more
             # than a segment it acknowledges by itself.
